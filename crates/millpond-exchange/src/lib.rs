@@ -1,0 +1,22 @@
+//! Value types shared by every layer of millpond.
+//!
+//! What lives here: time, field lists, request and response heads, bodies, keys, records, selectors. What must not:
+//! rules (they are in `millpond-policy`), clocks, runtimes, file systems, the environment.
+
+mod body;
+mod fields;
+mod head;
+pub mod key;
+mod record;
+mod selector;
+mod time;
+pub mod url;
+
+pub use body::{Body, BodyError, BodyErrorKind, BodyStream, Frame, Segments};
+pub use fields::{Field, Fields, InvalidField};
+pub use head::{RequestHead, ResponseHead, Scheme};
+pub use http::{Method, StatusCode, Version};
+pub use key::{Key, KeyParts};
+pub use record::{Admission, Audience, Record, RecordFlags, VarySelector};
+pub use selector::{PurgeMode, Selector};
+pub use time::Timestamp;

@@ -1,0 +1,62 @@
+//! The profile: which cache this is, and every deviation from the RFC, by name.
+
+use std::time::Duration;
+
+/// Shared or private (RFC 9111 section 1.2.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheKind {
+    /// Used by more than one user.
+    #[default]
+    Shared,
+    /// Dedicated to one user.
+    Private,
+}
+
+/// How a cache judges. [`Profile::default`] is the standards for a shared cache; every other value is a deviation that
+/// a verdict's reason names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Shared or private.
+    pub kind: CacheKind,
+    /// Targeted fields this cache obeys, in lower case, the most specific first (RFC 9213 section 2.2).
+    pub targets: Vec<String>,
+    /// Heuristic freshness as a fraction of the time since Last-Modified (RFC 9111 section 4.2.2); zero turns it off.
+    pub heuristic_fraction: f32,
+    /// The longest heuristic lifetime.
+    pub heuristic_max: Duration,
+    /// Lifetime for successful GETs that carry no freshness information at all; `Duration::MAX` keeps until purged.
+    pub default_ttl: Option<Duration>,
+    /// Lifetime for every 2xx and 3xx, whatever the response says.
+    pub force_cache: Option<Duration>,
+    /// Lifetimes for error statuses without freshness information.
+    pub negative_ttl: Vec<(u16, Duration)>,
+    /// Never store a response with Set-Cookie.
+    pub refuse_set_cookie: bool,
+    /// Stale-while-revalidate where the response names none.
+    pub stale_while_revalidate: Option<Duration>,
+    /// Stale-if-error where the response names none.
+    pub stale_if_error: Option<Duration>,
+    /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store): clients may not force a fetch.
+    pub ignore_client_reload: bool,
+    /// Serve stored responses at any age and never fetch.
+    pub offline: bool,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            kind: CacheKind::Shared,
+            targets: vec!["millpond-cache-control".into(), "cdn-cache-control".into()],
+            heuristic_fraction: 0.1,
+            heuristic_max: Duration::from_secs(7 * 24 * 3600),
+            default_ttl: None,
+            force_cache: None,
+            negative_ttl: Vec::new(),
+            refuse_set_cookie: false,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            ignore_client_reload: false,
+            offline: false,
+        }
+    }
+}
