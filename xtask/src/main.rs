@@ -1,2 +1,56 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks, run as `cargo xtask TASK`.
+//!
+//! What lives here: the command line of the tasks. What each task does lives in the module of its name. Nothing here is
+//! part of the product.
+
+mod bench;
+mod conformance;
+mod deny;
+mod fuzz;
+mod process;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The tasks of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Project tasks", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need, then run every check of the project
+    Test(test::Options),
+    /// Run the published HTTP cache test suite against the release binary
+    Conformance(conformance::Options),
+    /// CPU per cache hit, beside other caches
+    Bench(bench::Options),
+    /// Run every fuzz target for a while
+    Fuzz(fuzz::Options),
+    /// Only install the tools that `test` needs
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Test(options) => test::run(&options),
+        Task::Conformance(options) => conformance::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Tools => tools::install_all(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

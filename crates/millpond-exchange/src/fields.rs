@@ -200,6 +200,12 @@ impl Fields {
             + if self.spans.spilled() { self.spans.capacity() * size_of::<Span>() } else { 0 }
     }
 
+    /// Removes every line and keeps the memory, for lists that are filled again.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.spans.clear();
+    }
+
     /// Gives back spare capacity, for lists that are kept.
     pub fn shrink(&mut self) {
         self.text.shrink_to_fit();

@@ -31,6 +31,19 @@ bitflags! {
         const STRONG_ETAG = 1 << 10;
         /// The response carried a Date field; otherwise `date` is the time of receipt.
         const HAS_DATE = 1 << 11;
+        /// Freshness information or Age is malformed or contradictory: the response counts as stale on arrival
+        /// (RFC 9111 section 4.2.1).
+        const INVALID_FRESHNESS = 1 << 12;
+        /// `private` (RFC 9111 section 5.2.2.7): only for the one user, so kept by private caches alone.
+        const PRIVATE = 1 << 13;
+        /// `no-store` that an override or `must-understand` disregarded.
+        const NO_STORE = 1 << 14;
+        /// The request carried Cookie.
+        const COOKIE = 1 << 15;
+        /// The key names the user of the request, so that an override may keep responses meant for one user.
+        const USER_KEY = 1 << 16;
+        /// The targeted field is the one for this cache alone, which is not kept in the stored head.
+        const OWN_TARGET = 1 << 17;
     }
 }
 

@@ -1,5 +1,51 @@
-//! RFC 9111 and its companions as pure functions: no clock, no I/O, `now` is an argument.
+//! RFC 9111 and its companions as pure functions: no clock, no I/O, no runtime; `now` is an argument.
+//!
+//! The way of a request through the policy: [`RequestFacts::of`] once; [`select`] among the stored records of the key;
+//! [`reuse`] for the one selected; [`precondition`] and [`range`] for what is sent of it. When the origin is asked:
+//! [`conditional_request`], then [`validated`] or [`admit`]; [`stale_on_error`] when it fails; [`invalidated_by`] after unsafe
+//! requests. Every verdict carries its [`Reason`]; every deviation from the RFC is a field of the [`Profile`].
 
+mod admit;
+pub mod cache_status;
+mod canonical;
+pub mod dates;
+pub mod directives;
+mod etag;
+mod freshen;
+mod freshness;
+mod invalidate;
+mod lists;
+mod precondition;
 mod profile;
+mod range;
+mod reason;
+mod request;
+mod reuse;
+mod stored;
+mod tags;
+mod targeted;
+mod validate;
+mod vary;
 
+pub use admit::{Admitted, admit};
+pub use cache_status::{CacheStatus, Forward};
+pub use etag::{EntityTag, entity_tags};
+pub use freshen::{Fate, Freshened};
+pub use freshness::{Basis, Lifetime, current_age, freshness_lifetime};
+pub use invalidate::{invalidated_by, invalidates, resolve_same_origin};
+pub use precondition::{Evaluate, not_modified_head, precondition};
 pub use profile::{CacheKind, Profile};
+pub use range::{RangeAnswer, range};
+pub use reason::Reason;
+pub use request::{MethodClass, RequestFacts, RequestFlags};
+pub use reuse::{StaleCause, Verdict, reuse, stale_on_error};
+pub use stored::{Times, remove_connection_fields, remove_own_fields};
+pub use tags::{cache_groups, cache_tags, invalidated_groups};
+pub use targeted::OWN_TARGET;
+pub use validate::{
+    HeadEffect, MAX_TAGS, Stored, Validated, conditional_request, freshened_by_head, remove_conditions,
+    validated,
+};
+pub use vary::{
+    may_be_given, normalise_request, normalise_vary, select, selects, vary_names, vary_selectors,
+};

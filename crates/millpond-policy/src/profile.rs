@@ -36,6 +36,9 @@ pub struct Profile {
     pub stale_while_revalidate: Option<Duration>,
     /// Stale-if-error where the response names none.
     pub stale_if_error: Option<Duration>,
+    /// How long past its lifetime a response may serve while the origin cannot be reached, where neither the response
+    /// nor `stale_if_error` sets a limit (RFC 9111 section 4.2.4); zero never, `Duration::MAX` without limit.
+    pub stale_if_unreachable: Duration,
     /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store): clients may not force a fetch.
     pub ignore_client_reload: bool,
     /// Serve stored responses at any age and never fetch.
@@ -55,8 +58,21 @@ impl Default for Profile {
             refuse_set_cookie: false,
             stale_while_revalidate: None,
             stale_if_error: None,
+            stale_if_unreachable: Duration::MAX,
             ignore_client_reload: false,
             offline: false,
         }
+    }
+}
+
+impl Profile {
+    /// True for a shared cache.
+    pub fn is_shared(&self) -> bool {
+        self.kind == CacheKind::Shared
+    }
+
+    /// The lifetime `negative_ttl` gives an error `status`.
+    pub fn negative_ttl(&self, status: u16) -> Option<Duration> {
+        self.negative_ttl.iter().find(|(named, _)| *named == status && status >= 400).map(|(_, ttl)| *ttl)
     }
 }

@@ -1,1 +1,24 @@
-//! Under construction.
+//! The proxy: listeners, routes, guards, the way to the origins, and the fields a reply says about itself.
+//!
+//! What must not live here: caching decisions (`millpond-policy`), the order of a request's stations (`millpond-engine`), HTTP/1
+//! framing (`millpond-front`).
+
+mod access_log;
+mod expect;
+mod hint;
+mod limit;
+mod listener;
+mod pass;
+mod problem;
+mod profile;
+mod reply;
+mod request_id;
+mod rewrite;
+mod route;
+mod server;
+mod service;
+mod upstream;
+
+pub use profile::profile_for;
+pub use server::{Running, Server, StartError};
+pub use upstream::{TlsError, UpstreamPool, UpstreamTls, strip_connection_fields};

@@ -46,12 +46,12 @@ pub struct Capabilities {
     pub shared: bool,
     /// Can list its entries, and so purge by anything but key.
     pub lists: bool,
-    /// The largest object it takes, bytes of body.
+    /// The largest object it takes, bytes of body; zero for a store that keeps nothing.
     pub largest_object: u64,
 }
 
 /// A stored response. Immutable: a refresh or purge puts another `Entry` in its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The key it is stored under.
     pub key: Key,
@@ -109,11 +109,16 @@ pub trait PartialReader: Send + Sync {
 
 /// An entry in the making. Dropping it aborts: nothing of it is ever seen by a lookup.
 pub trait Writer: Send {
-    /// Appends to the body.
+    /// Appends to the body. The store keeps a copy, so that a small chunk does not keep a large buffer alive.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] when the body outgrows the limit, [`StoreError::Unavailable`] when there is no room now.
+    /// Either way nothing more should be written, and what was written can still be read.
     fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
     /// A reader of what has been written, usable while writing goes on and after the commit or abort.
     fn reader(&self) -> Arc<dyn PartialReader>;
-    /// Makes the entry visible, in place of an older one for the same variant.
+    /// Makes the entry visible, in place of an older one for the same variant. A bounded store may decide not to keep it
+    /// after all; the caller has the entry either way.
     ///
     /// # Errors
     /// [`StoreError::Superseded`] when a purge covering the entry came after its epoch.
@@ -124,6 +129,12 @@ pub trait Writer: Send {
 pub trait Store: Send + Sync {
     /// What this store can do.
     fn capabilities(&self) -> Capabilities;
+    /// The entries of a key given in its encoded form, where that can be told without waiting; `None` says nothing
+    /// about what [`Store::variants`] would find.
+    fn lookup(&self, key: &[u8]) -> Option<Variants> {
+        let _ = key;
+        None
+    }
     /// All entries of `key`.
     fn variants<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Variants, StoreError>>;
     /// The body of `entry`, or the part `range` of it, as pieces that come one after the other.
@@ -156,6 +167,6 @@ pub trait Store: Send + Sync {
         mode: PurgeMode,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<u64, StoreError>>;
-    /// The current purge epoch.
+    /// The current purge epoch. To be taken before a request goes to the origin.
     fn epoch(&self) -> Epoch;
 }

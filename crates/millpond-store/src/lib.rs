@@ -1,7 +1,17 @@
 //! Where responses are kept: the contract, the memory tier, and the law suite every backend must pass.
+//!
+//! What must not live here: rules about what may be stored or reused (`millpond-policy`), clocks, other backends.
 
 mod contract;
+#[cfg(feature = "laws")]
+pub mod laws;
+mod memory;
+mod none;
+mod purge;
 
 pub use contract::{
     Capabilities, Entry, Epoch, MAX_VARIANTS, NewEntry, PartialReader, Store, StoreError, Variants, Writer,
 };
+pub use memory::{MemoryOptions, MemoryStats, MemoryStore};
+pub use none::NoStore;
+pub use purge::{PURGES_REMEMBERED, PurgeLog, covers};

@@ -1,0 +1,224 @@
+//! The command line, as typed.
+
+use crate::settings::Settings;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// An HTTP cache for every place where the same request is made twice.
+#[derive(Debug, Parser)]
+#[command(name = "millpond", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub short: ShortForm,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  millpond serve --origin https://example.com         cache what the origin allows
+  millpond --port 3000 --origin https://example.com   the short form: keeps every successful GET
+  millpond demo                                       see it work in ten seconds
+  millpond explain https://example.com/               why a URL would hit, miss or be refused
+
+Exit codes: 0 success, 1 failure while running, 2 wrong usage, 78 wrong configuration.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Cache in front of one or many origins
+    Serve(ServeArgs),
+    /// A slow sample origin and the proxy in one, to see it work in ten seconds
+    Demo(DemoArgs),
+    /// Tell why a URL would hit, miss or be refused
+    Explain(ExplainArgs),
+    /// Check, show or start a configuration
+    Config(ConfigArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// `millpond --port N --origin URL`: serve with the preset `caching-proxy`.
+#[derive(Debug, Args)]
+pub(crate) struct ShortForm {
+    /// Port to listen on, on 127.0.0.1 (short form of `serve` with preset caching-proxy)
+    #[arg(long, requires = "origin", value_name = "N")]
+    port: Option<u16>,
+    /// Origin to cache
+    #[arg(long, requires = "port", value_name = "URL")]
+    origin: Option<String>,
+    /// How long to keep responses that say nothing of freshness [default: until purged]
+    #[arg(long, requires = "port", value_name = "DURATION")]
+    cache_ttl: Option<String>,
+}
+
+impl ShortForm {
+    /// The settings it stands for, if it was used.
+    pub fn into_settings(self) -> Option<Settings> {
+        let (port, origin) = (self.port?, self.origin?);
+        let mut settings = Settings::new(None, Some("caching-proxy".into()));
+        settings.set("--port", "listen", format!("127.0.0.1:{port}"));
+        settings.set("--origin", "origin", origin);
+        settings.set_some("--cache-ttl", "policy.default_ttl", self.cache_ttl);
+        Some(settings)
+    }
+}
+
+/// Options every command that needs a configuration takes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct CommonArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Preset whose values stand below the file's
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Lifetime for responses that say nothing of freshness, such as 60s
+    #[arg(long, value_name = "DURATION")]
+    pub default_ttl: Option<String>,
+    /// Lifetime for every 2xx and 3xx, whatever the response says
+    #[arg(long, value_name = "DURATION")]
+    pub force_cache: Option<String>,
+    /// PEM file of certificates to trust towards origins, beside the platform's
+    #[arg(long, value_name = "FILE")]
+    pub upstream_ca: Option<PathBuf>,
+    /// Set any other value, such as memory.size=256MiB (repeatable)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl CommonArgs {
+    /// These options as settings.
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::new(self.config.clone(), self.preset.clone());
+        settings.set_some("--default-ttl", "policy.default_ttl", self.default_ttl.clone());
+        settings.set_some("--force-cache", "policy.force_cache", self.force_cache.clone());
+        let upstream_ca = self.upstream_ca.as_ref().map(|path| path.display().to_string());
+        settings.set_some("--upstream-ca", "upstream_ca", upstream_ca);
+        settings.assign(&self.set);
+        settings
+    }
+}
+
+/// Cache in front of one or many origins.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  millpond serve --origin https://example.com
+  millpond serve --origin http://127.0.0.1:8000 --listen 127.0.0.1:0 --default-ttl 60s
+  millpond serve --config millpond.toml --access-log access.log --access-log-format json")]
+pub(crate) struct ServeArgs {
+    /// Origin to cache: http or https, a host, and optionally a path that goes before every request's
+    #[arg(long, value_name = "URL")]
+    origin: Option<String>,
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Send the client's Host to the origin, and keep what is stored apart by it
+    #[arg(long)]
+    preserve_host: bool,
+    /// Serve what is stored at any age, and fetch nothing
+    #[arg(long)]
+    offline: bool,
+    /// Worker threads; 0 is one for each core
+    #[arg(long, value_name = "N")]
+    workers: Option<u32>,
+    /// File for the access log
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
+    /// Format of the access log: text or json
+    #[arg(long, value_name = "FORMAT")]
+    access_log_format: Option<String>,
+    /// Keep the access log off the console
+    #[arg(long)]
+    no_access_log_console: bool,
+    /// How much millpond says about itself: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+impl From<ServeArgs> for Settings {
+    fn from(args: ServeArgs) -> Self {
+        let mut settings = args.common.settings();
+        settings.set_some("--origin", "origin", args.origin);
+        settings.set_some("--listen", "listen", args.listen);
+        settings.set_some("--workers", "workers", args.workers.map(|workers| workers.to_string()));
+        let log = args.access_log.map(|path| path.display().to_string());
+        settings.set_some("--access-log", "access_log.file", log);
+        settings.set_some("--access-log-format", "access_log.format", args.access_log_format);
+        settings.set_some("--log-level", "log.level", args.log_level);
+        settings.switch("--preserve-host", "preserve_host", args.preserve_host);
+        settings.switch("--offline", "offline", args.offline);
+        let console = args.no_access_log_console.then(|| "false".to_owned());
+        settings.set_some("--no-access-log-console", "access_log.console", console);
+        settings
+    }
+}
+
+/// A slow sample origin and the proxy in one.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  millpond demo            then, in another shell: curl -i http://127.0.0.1:3000/products")]
+pub(crate) struct DemoArgs {
+    /// Address the proxy listens on; port 0 picks a free one [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// End after the sample requests instead of staying up
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Tell why a URL would hit, miss or be refused.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  millpond explain https://example.com/
+  millpond explain https://example.com/api --default-ttl 60s --field 'Accept-Language: de' --json")]
+pub(crate) struct ExplainArgs {
+    /// The URL, absolute
+    pub url: String,
+    /// A request field to send, as 'Name: value' (repeatable)
+    #[arg(long = "field", short = 'H', value_name = "FIELD")]
+    pub fields: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Check, show or start a configuration.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub action: ConfigAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Say everything that is wrong with a configuration, or nothing
+    Check {
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Print the configuration in force
+    Show {
+        #[command(flatten)]
+        common: CommonArgs,
+        /// Tell where each value came from
+        #[arg(long)]
+        origin: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of the configuration file
+    Schema,
+    /// Print a commented file to start from
+    Init,
+}

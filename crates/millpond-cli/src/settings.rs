@@ -1,0 +1,63 @@
+//! What the command line sets, on its way into the configuration.
+
+use crate::failure::Failure;
+use millpond::config::{Config, Resolved};
+use std::path::PathBuf;
+
+/// Values with the rank of the command line, each with the option it came from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    file: Option<PathBuf>,
+    preset: Option<String>,
+    values: Vec<(String, String, String)>,
+    malformed: Vec<String>,
+}
+
+impl Settings {
+    pub fn new(file: Option<PathBuf>, preset: Option<String>) -> Self {
+        Self { file, preset, ..Self::default() }
+    }
+
+    /// Sets the value at `path`, typed as `option`.
+    pub fn set(&mut self, option: &str, path: &str, value: String) {
+        self.values.push((option.to_owned(), path.to_owned(), value));
+    }
+
+    pub fn set_some(&mut self, option: &str, path: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.set(option, path, value);
+        }
+    }
+
+    pub fn switch(&mut self, option: &str, path: &str, on: bool) {
+        self.set_some(option, path, on.then(|| "true".to_owned()));
+    }
+
+    /// Takes `PATH=VALUE` assignments.
+    pub fn assign(&mut self, assignments: &[String]) {
+        for assignment in assignments {
+            match assignment.split_once('=') {
+                Some((path, value)) => self.set("--set", path.trim(), value.trim().to_owned()),
+                None => self.malformed.push(assignment.clone()),
+            }
+        }
+    }
+
+    /// Puts every layer together: these settings over the environment, `.env`, the file, the preset and the defaults.
+    pub fn resolve(&self) -> Result<Resolved, Failure> {
+        if let Some(assignment) = self.malformed.first() {
+            return Err(Failure::Usage(format!("--set {assignment}: write PATH=VALUE, such as memory.size=256MiB")));
+        }
+        let mut builder = Config::builder().with_env().with_dotenv();
+        if let Some(file) = &self.file {
+            builder = builder.file(file);
+        }
+        if let Some(preset) = &self.preset {
+            builder = builder.preset(preset);
+        }
+        for (option, path, value) in &self.values {
+            builder = builder.set_flag(option, path, value.as_str());
+        }
+        Ok(builder.build()?)
+    }
+}

@@ -1,0 +1,81 @@
+//! Names of variables that other programs use for what is a setting here.
+
+use crate::check::parse_bool;
+use crate::values::{BadValue, ListenAddr};
+
+/// One row of the table of aliases.
+#[derive(Clone, Copy, Debug)]
+pub struct Alias {
+    /// The variable.
+    pub name: &'static str,
+    /// The setting it stands for.
+    pub path: &'static str,
+    /// The preset with which it counts. Names that carry a product's own prefix have none: they always count.
+    pub preset: Option<&'static str>,
+    /// Turns its text into the setting's, given the text that the layers below have there.
+    pub(crate) convert: fn(&str, Option<&str>) -> Result<String, BadValue>,
+}
+
+/// Every alias. A name may stand in several rows, with another preset in each.
+pub static ALIASES: &[Alias] = &[
+    Alias { name: "API_BUDDY_LOG_LEVEL", path: "log.level", preset: None, convert: level },
+    Alias {
+        name: "CACHE_EXPIRATION_SECONDS",
+        path: "policy.default_ttl",
+        preset: Some("apt"),
+        convert: seconds,
+    },
+    Alias { name: "FORCE_CACHE", path: "policy.force_cache", preset: Some("services"), convert: forced },
+    Alias {
+        name: "MAX_CONCURRENT_CONNECTIONS",
+        path: "limits.connections",
+        preset: Some("apt"),
+        convert: same,
+    },
+    Alias { name: "PORT", path: "listen", preset: Some("apt"), convert: port },
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "one signature for every conversion")]
+fn same(text: &str, _below: Option<&str>) -> Result<String, BadValue> {
+    Ok(text.trim().to_owned())
+}
+
+/// A bare port keeps the address that is set below it.
+fn port(text: &str, below: Option<&str>) -> Result<String, BadValue> {
+    let port: u16 = text.trim().parse().map_err(|_| {
+        BadValue::new(format!("is not a port: {text:?}")).help("write a number from 0 to 65535")
+    })?;
+    let below: ListenAddr = below.unwrap_or("127.0.0.1:0").parse()?;
+    let mut addr = below.socket_addr();
+    addr.set_port(port);
+    Ok(addr.to_string())
+}
+
+fn seconds(text: &str, _below: Option<&str>) -> Result<String, BadValue> {
+    match text.trim().parse::<u64>() {
+        Ok(seconds) => Ok(format!("{seconds}s")),
+        Err(_) => {
+            Err(BadValue::new(format!("is not a number of seconds: {text:?}"))
+                .help("write 2592000, for example"))
+        }
+    }
+}
+
+/// A switch: on keeps the lifetime that is set below it.
+fn forced(text: &str, below: Option<&str>) -> Result<String, BadValue> {
+    match parse_bool(text) {
+        Some(false) => Ok("off".to_owned()),
+        Some(true) => Ok(below.filter(|below| *below != "off").unwrap_or("24h").to_owned()),
+        None => Err(BadValue::new(format!("must be true or false, not {text:?}"))),
+    }
+}
+
+fn level(text: &str, _below: Option<&str>) -> Result<String, BadValue> {
+    let lower = text.trim().to_ascii_lowercase();
+    match lower.as_str() {
+        "warning" => Ok("warn".to_owned()),
+        "error" | "warn" | "info" | "debug" | "trace" => Ok(lower),
+        _ => Err(BadValue::new(format!("is not a log level: {text:?}"))
+            .help("write DEBUG, INFO, WARNING or ERROR")),
+    }
+}

@@ -1,0 +1,261 @@
+//! The settings. Their types, comments and defaults are the one table from which checking, the JSON Schema, the starter
+//! file and the reference page are made.
+//!
+//! What must not live here: where values come from (`builder`), and what is done with them (the doors).
+
+use crate::limits::Limits;
+use crate::route::{FieldRules, Pass, Query, Route, RouteLimits};
+use crate::values::{ByteSize, ErrorStatus, IpRange, ListenAddr, OriginUrl, PathPrefix, Period, Ttl};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// The whole configuration. [`Config::default`] is the standards: a shared cache on loopback that does what the RFCs
+/// say and nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Port 0 picks a free port.
+    pub listen: ListenAddr,
+    /// The one origin for every request that no `[[route]]` takes.
+    pub origin: Option<OriginUrl>,
+    /// The preset whose values stand below the configuration file's.
+    #[schemars(extend("examples" = ["gateway"]))]
+    pub preset: Option<String>,
+    /// How many workers serve requests; 0 means one per core.
+    #[schemars(range(max = 1024))]
+    pub workers: u32,
+    /// Send the client's Host to the origin and make it part of the key, instead of the origin's own authority.
+    pub preserve_host: bool,
+    /// Peers whose Forwarded and X-Forwarded-* fields are believed.
+    pub trusted_proxies: Vec<IpRange>,
+    /// A PEM file of certificates to trust when speaking https to origins, beside the platform's.
+    #[schemars(extend("examples" = ["/etc/ssl/origin-ca.pem"]))]
+    pub upstream_ca: Option<PathBuf>,
+    /// The directory for what is kept on disk.
+    #[schemars(extend("examples" = ["/var/cache/millpond"]))]
+    pub cache_dir: Option<PathBuf>,
+    /// Serve what is stored at any age, and fetch nothing.
+    pub offline: bool,
+    /// How long responses are kept, and every departure from the standards.
+    pub policy: Policy,
+    /// What is done to the query, for the key and for the origin alike.
+    pub query: Query,
+    /// Requests that are never answered from the cache nor stored.
+    pub pass: Pass,
+    /// Changes to requests on their way to the origin.
+    pub request_fields: FieldRules,
+    /// Changes to responses on their way to the client.
+    pub response_fields: FieldRules,
+    /// The memory tier.
+    pub memory: Memory,
+    /// Every limit and timeout.
+    pub limits: Limits,
+    /// The log of requests.
+    pub access_log: AccessLog,
+    /// The log of the program itself.
+    pub log: Log,
+    /// Which origin serves which host and path. What a route does not write it takes from the top level, table by table
+    /// and key by key.
+    pub route: Vec<Route>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: ListenAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 3000))),
+            origin: None,
+            preset: None,
+            workers: 0,
+            preserve_host: false,
+            trusted_proxies: Vec::new(),
+            upstream_ca: None,
+            cache_dir: None,
+            offline: false,
+            policy: Policy::default(),
+            query: Query::default(),
+            pass: Pass::default(),
+            request_fields: FieldRules::default(),
+            response_fields: FieldRules::default(),
+            memory: Memory::default(),
+            limits: Limits::default(),
+            access_log: AccessLog::default(),
+            log: Log::default(),
+            route: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Every route in the order written, and last the one that `origin` stands for, called `default`. Empty when there
+    /// is neither.
+    pub fn routes(&self) -> Vec<Route> {
+        let mut routes = self.route.clone();
+        routes.extend(self.origin.clone().map(|origin| Route {
+            name: Some("default".to_owned()),
+            host: None,
+            path_prefix: PathPrefix::default(),
+            origin,
+            strip_prefix: false,
+            preserve_host: self.preserve_host,
+            policy: self.policy.clone(),
+            query: self.query.clone(),
+            pass: self.pass.clone(),
+            request_fields: self.request_fields.clone(),
+            response_fields: self.response_fields.clone(),
+            limits: RouteLimits::from(&self.limits),
+        }));
+        routes
+    }
+}
+
+/// How long responses are kept. Everything beyond `heuristic` is a departure from the standards and off by default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Lifetime for successful GETs that carry no freshness information at all; `forever` keeps them until purged.
+    pub default_ttl: Ttl,
+    /// Lifetime for every 2xx and 3xx, whatever the response says.
+    pub force_cache: Ttl,
+    /// Lifetimes for error statuses without freshness information.
+    #[schemars(extend("propertyNames" = {"format": "error-status"}))]
+    pub negative_ttl: BTreeMap<ErrorStatus, Ttl>,
+    /// Never store a response with Set-Cookie.
+    pub refuse_set_cookie: bool,
+    /// How long a stale response is served while it is validated in the background, where it does not say so itself.
+    pub stale_while_revalidate: Ttl,
+    /// How long a stale response is served when the origin fails, where it does not say so itself.
+    pub stale_if_error: Ttl,
+    /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store), so that clients cannot force a fetch.
+    pub ignore_client_reload: bool,
+    /// Freshness guessed from Last-Modified (RFC 9111 section 4.2.2).
+    pub heuristic: Heuristic,
+}
+
+/// Freshness guessed from Last-Modified.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Heuristic {
+    /// The part of the time since Last-Modified for which a response counts as fresh; 0 turns it off.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub fraction: f64,
+    /// The longest lifetime that is guessed.
+    pub max: Period,
+}
+
+impl Default for Heuristic {
+    fn default() -> Self {
+        Self { fraction: 0.1, max: Period::from_secs(7 * 24 * 3600) }
+    }
+}
+
+/// The memory tier.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// How much memory stored responses may take.
+    pub size: ByteSize,
+    /// The largest response kept in memory; a quarter of `memory.size` where unset.
+    pub max_object: Option<ByteSize>,
+}
+
+impl Memory {
+    /// The largest response kept in memory, in bytes: as set, or a quarter of the size.
+    pub const fn largest_object(&self) -> u64 {
+        match self.max_object {
+            Some(size) => size.bytes(),
+            None => self.size.bytes() / 4,
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { size: ByteSize::mib(64), max_object: None }
+    }
+}
+
+/// The form of the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLogFormat {
+    /// One line of text for each request.
+    #[default]
+    Text,
+    /// One JSON object for each request.
+    Json,
+    /// No access log.
+    Off,
+}
+
+/// The log of requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessLog {
+    /// The form of each line.
+    pub format: AccessLogFormat,
+    /// Write it to standard error.
+    pub console: bool,
+    /// Write it to this file, after what is there.
+    #[schemars(extend("examples" = ["/var/log/millpond/access.log"]))]
+    pub file: Option<PathBuf>,
+}
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self { format: AccessLogFormat::Text, console: true, file: None }
+    }
+}
+
+/// How much the program says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Failures only.
+    Error,
+    /// And what an operator should look at.
+    Warn,
+    /// And what happens at start, stop and reload.
+    #[default]
+    Info,
+    /// And each decision.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The level in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The form of the program's own log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines of text.
+    #[default]
+    Text,
+    /// JSON objects, one a line.
+    Json,
+}
+
+/// The log of the program itself, always on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How much is said.
+    pub level: LogLevel,
+    /// The form of each line.
+    pub format: LogFormat,
+}

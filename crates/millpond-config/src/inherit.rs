@@ -1,0 +1,67 @@
+//! Fills each route with what it takes from the top level.
+
+use crate::node::{Node, Value};
+use crate::shape::{self, Shape};
+
+/// The tree with every route whole. A route's own values stand above the top level's, key by key.
+pub(crate) fn inherit(tree: &Node) -> Node {
+    let mut whole = tree.clone();
+    let Some(Shape::List(route)) = shape::root().at(["route"]) else { return whole };
+    if let Value::Table(members) = &mut whole.value
+        && let Some(entry) = members.get_mut("route")
+        && let Value::List(items) = &mut entry.node.value
+    {
+        for item in items.iter_mut().filter(|item| matches!(item.value, Value::Table(_))) {
+            *item = fill(tree, item, route);
+        }
+    }
+    whole
+}
+
+fn fill(top: &Node, route: &Node, shape: &Shape) -> Node {
+    let mut filled = Node::table(route.source.clone());
+    for key in shape.keys() {
+        // A route's origin and name are its own; the other keys that both levels know are taken over.
+        if let Some(inherited) = top.get(&key.name).filter(|_| key.name != "origin") {
+            let mut inherited = restrict(inherited, &key.shape);
+            if let Some(own) = route.get(&key.name) {
+                give_way(&mut inherited, own);
+            }
+            filled.insert(&[&key.name], inherited);
+        }
+    }
+    filled.overlay(route.clone());
+    filled
+}
+
+/// Only what the shape knows: a route has fewer limits than the top level.
+fn restrict(node: &Node, shape: &Shape) -> Node {
+    let mut node = node.clone();
+    if let (Value::Table(members), Shape::Table(_)) = (&mut node.value, shape) {
+        members.retain(|name, _| shape.key(name).is_some());
+    }
+    node
+}
+
+/// Takes out of the inherited values what the route's own contradict: a list of parameters to drop replaces one to keep,
+/// and a field that the route removes is not set by the top level.
+fn give_way(inherited: &mut Node, own: &Node) {
+    let Value::Table(members) = &mut inherited.value else { return };
+    for (mine, other) in [("drop", "keep"), ("keep", "drop")] {
+        if own.get(mine).is_some() {
+            members.remove(other);
+        }
+    }
+    let removed: Vec<String> = own
+        .get("remove")
+        .map(Node::items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| item.text().map(str::to_ascii_lowercase))
+        .collect();
+    if let Some(set) = members.get_mut("set")
+        && let Value::Table(set) = &mut set.node.value
+    {
+        set.retain(|name, _| !removed.contains(name));
+    }
+}

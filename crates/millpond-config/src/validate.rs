@@ -1,0 +1,128 @@
+//! The rules that look at more than one value.
+
+use crate::error::{ConfigError, Problem, Warning};
+use crate::node::{Node, Value};
+use crate::source::Source;
+use crate::values::ByteSize;
+
+/// The smallest head a client needs: a request line and a few fields.
+const SMALLEST_HEAD: u64 = 1024;
+
+/// Checks a merged tree in which every route is whole.
+pub(crate) fn validate(tree: &Node, errors: &mut Vec<ConfigError>, warnings: &mut Vec<Warning>) {
+    query(tree, "query", errors);
+    routes(tree, errors);
+    sizes(tree, errors);
+    if let Some(node) = tree.get("cache_dir") {
+        let why = "responses are kept in memory only";
+        warnings.push(Warning::NoEffect { path: "cache_dir".to_owned(), origin: node.source.clone(), why });
+    }
+}
+
+fn routes(tree: &Node, errors: &mut Vec<ConfigError>) {
+    let items = tree.get("route").map(Node::items).unwrap_or_default();
+    let mut seen: Vec<(String, Source)> = Vec::new();
+    let mut names: Vec<(String, Source)> = Vec::new();
+    for (index, route) in items.iter().enumerate() {
+        if matches!(route.value, Value::Invalid) {
+            continue;
+        }
+        if route.get("origin").is_none() {
+            let problem = Problem::Missing(format!("`route.{index}` has no `origin`"));
+            errors.push(
+                ConfigError::new(&route.source, problem).help("write origin = \"https://example.com\", say"),
+            );
+        }
+        unique_target(route, &mut seen, errors);
+        unique_name(route, &mut names, errors);
+        strip(route, index, errors);
+        query(route, &format!("route.{index}.query"), errors);
+    }
+    if let Some(origin) = tree.get("origin")
+        && let Some((_, first)) = seen.iter().find(|(target, _)| target == "any host, path /")
+    {
+        let problem = Problem::Conflict(format!("`origin` takes what the route at {first} takes already"));
+        errors.push(
+            ConfigError::new(&origin.source, problem)
+                .help("remove `origin`, or give the route a host or a path"),
+        );
+    }
+}
+
+fn unique_target(route: &Node, seen: &mut Vec<(String, Source)>, errors: &mut Vec<ConfigError>) {
+    let invalid = |key| route.get(key).is_some_and(|node| matches!(node.value, Value::Invalid));
+    if invalid("host") || invalid("path_prefix") {
+        return;
+    }
+    let host =
+        route.get("host").and_then(Node::text).map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+    let host = host.map_or("any host".to_owned(), |host| format!("host {host}"));
+    let prefix = route.get("path_prefix").and_then(Node::text).unwrap_or("/");
+    let target = format!("{host}, path {prefix}");
+    if let Some((_, first)) = seen.iter().find(|(other, _)| *other == target) {
+        let problem = Problem::Conflict(format!("two routes take {target}; the first is at {first}"));
+        errors.push(
+            ConfigError::new(&route.source, problem).help("give one of them another `host` or `path_prefix`"),
+        );
+    } else {
+        seen.push((target, route.source.clone()));
+    }
+}
+
+fn unique_name(route: &Node, names: &mut Vec<(String, Source)>, errors: &mut Vec<ConfigError>) {
+    let Some(node) = route.get("name") else { return };
+    let Some(name) = node.text() else { return };
+    if let Some((_, first)) = names.iter().find(|(other, _)| other == name) {
+        let problem = Problem::Conflict(format!("two routes are called \"{name}\"; the first is at {first}"));
+        errors.push(ConfigError::new(&node.source, problem).help("give one of them another name"));
+    } else {
+        names.push((name.to_owned(), node.source.clone()));
+    }
+}
+
+fn strip(route: &Node, index: usize, errors: &mut Vec<ConfigError>) {
+    let Some(node) = route.get("strip_prefix") else { return };
+    if matches!(node.value, Value::Bool(true)) && route.get("path_prefix").is_none() {
+        let problem = Problem::Conflict(format!("`route.{index}.strip_prefix` has no prefix to strip"));
+        errors.push(ConfigError::new(&node.source, problem).help("set `path_prefix` too"));
+    }
+}
+
+fn query(parent: &Node, path: &str, errors: &mut Vec<ConfigError>) {
+    let Some(query) = parent.get("query") else { return };
+    if let (Some(drop), Some(keep)) = (query.get("drop"), query.get("keep"))
+        && !drop.items().is_empty()
+    {
+        let problem =
+            Problem::Conflict(format!("`{path}.keep` cannot stand beside `{path}.drop` at {}", drop.source));
+        let error = ConfigError::new(&keep.source, problem);
+        // A route that inherits both would only repeat what has been said of the top level.
+        if !errors.iter().any(|said| said.at == error.at) {
+            errors.push(error.help("`keep` drops everything else already: remove one of them"));
+        }
+    }
+}
+
+fn sizes(tree: &Node, errors: &mut Vec<ConfigError>) {
+    let size = |path: [&str; 2]| {
+        let node = tree.at(path)?;
+        Some((node, node.text()?.parse::<ByteSize>().ok()?))
+    };
+    let memory = size(["memory", "size"]).map_or(crate::config::Memory::default().size, |(_, size)| size);
+    if let Some((node, object)) = size(["memory", "max_object"])
+        && object > memory
+    {
+        let problem =
+            Problem::Conflict(format!("`memory.max_object` is larger than `memory.size` ({memory})"));
+        errors
+            .push(ConfigError::new(&node.source, problem).help("make `memory.size` larger, or this smaller"));
+    }
+    if let Some((node, head)) = size(["limits", "head_bytes"])
+        && head.bytes() < SMALLEST_HEAD
+    {
+        let path = "limits.head_bytes".to_owned();
+        let problem =
+            Problem::BadValue { path, problem: format!("is too small for any request: \"{head}\"") };
+        errors.push(ConfigError::new(&node.source, problem).help("write \"1KiB\" or more"));
+    }
+}

@@ -1,0 +1,68 @@
+//! What the engine is told about the route a request takes, and the request itself.
+
+use crate::origin::{InterimSink, Upstream};
+use millpond_exchange::{Body, QueryRules, RequestHead, Scheme};
+use millpond_policy::{Profile, Reason};
+use std::sync::Arc;
+
+/// How requests of one route are treated.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Which cache this is, deviations included.
+    pub profile: Profile,
+    /// What the route does to queries before they become part of the key.
+    pub query: QueryRules,
+    /// Where requests go.
+    pub upstream: Arc<Upstream>,
+    /// Names, in lower case, of request fields the door changes on the way. An entry that varies on one of them is
+    /// never chosen on the fast path, which sees the request before those changes.
+    pub rewritten: Vec<Box<str>>,
+}
+
+/// The parts of a target URI that make the key, before normalisation.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Scheme.
+    pub scheme: Scheme,
+    /// Host and port.
+    pub authority: &'a str,
+    /// Path and query.
+    pub path_and_query: &'a str,
+}
+
+/// A request for the engine to answer.
+pub struct Exchange {
+    /// The head as it would go to the origin: target, Host and fields already rewritten by the route,
+    /// connection-specific fields removed.
+    pub head: RequestHead,
+    /// The body.
+    pub body: Body,
+    /// The route.
+    pub context: Arc<Context>,
+    /// Why this request must not touch the cache, if the route says so.
+    pub pass: Option<Reason>,
+    /// The client asks to switch protocols.
+    pub upgrade: bool,
+    /// Who wants to hear of 1xx responses.
+    pub interim: Option<InterimSink>,
+}
+
+/// A request that the store may answer: a GET or HEAD without content. Unlike an [`Exchange`] it can be shared.
+pub(crate) struct Asked {
+    pub head: RequestHead,
+    pub context: Arc<Context>,
+    pub interim: Option<InterimSink>,
+}
+
+impl From<Exchange> for Asked {
+    fn from(exchange: Exchange) -> Self {
+        Self { head: exchange.head, context: exchange.context, interim: exchange.interim }
+    }
+}
+
+impl From<Asked> for Exchange {
+    fn from(asked: Asked) -> Self {
+        let Asked { head, context, interim } = asked;
+        Self { head, body: Body::Empty, context, pass: None, upgrade: false, interim }
+    }
+}

@@ -1,0 +1,241 @@
+//! What a fill tells those who wait for it or read from it.
+
+use crate::origin::OriginError;
+use bytes::Bytes;
+use millpond_exchange::{BodyError, BodyErrorKind, Fields, Record, ResponseHead};
+use millpond_store::{Entry, PartialReader};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
+
+/// Bytes kept between the origin and the slowest reader once a body is too large to be stored.
+pub(crate) const PIPE_WINDOW: u64 = 1024 * 1024;
+
+/// The head of a response that is being stored.
+pub(crate) struct FillHead {
+    /// As it will be stored and replayed.
+    pub head: ResponseHead,
+    pub record: Record,
+    /// As the origin sent it, for the leader.
+    pub origin_head: ResponseHead,
+    /// Reads what has been stored so far.
+    pub reader: Arc<dyn PartialReader>,
+    /// The announced length of the body.
+    pub announced_len: Option<u64>,
+}
+
+/// How far a fill has come.
+#[derive(Clone)]
+pub(crate) enum Stage {
+    /// No response head yet.
+    Waiting,
+    /// The head is here and the body is coming.
+    Streaming(Arc<FillHead>),
+    /// A 304 confirmed this entry.
+    Refreshed(Arc<Entry>),
+    /// The response is its leader's alone; everyone else fetches for themselves.
+    Released {
+        status: u16,
+    },
+    /// No response came.
+    Failed(OriginError),
+}
+
+/// How a body ended.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Complete(Arc<Fields>),
+    Cut(BodyError),
+}
+
+#[derive(Clone)]
+pub(crate) struct Progress {
+    pub stage: Stage,
+    /// Bytes of body received.
+    pub received: u64,
+    /// Bytes of body that `FillHead::reader` has; beyond lies the window.
+    pub stored: u64,
+    pub end: Option<End>,
+}
+
+/// One fill, shared by its task and its readers.
+pub(crate) struct Fill {
+    progress: watch::Sender<Progress>,
+    members: Mutex<Members>,
+    member_moved: Notify,
+    /// Goes on without readers: a refresh in the background.
+    pub detached: bool,
+}
+
+/// The readers, and the pieces that only they still need.
+#[derive(Default)]
+struct Members {
+    next: u64,
+    /// How far each reader has come, bytes.
+    offsets: HashMap<u64, u64>,
+    /// Pieces past what the store took.
+    window: VecDeque<Bytes>,
+    window_start: u64,
+    window_len: u64,
+}
+
+impl Members {
+    /// Drops the pieces that every reader has had.
+    fn trim(&mut self) {
+        let slowest = self.offsets.values().copied().min().unwrap_or(u64::MAX);
+        while let Some(first) = self.window.front() {
+            let end = self.window_start + first.len() as u64;
+            if end > slowest {
+                return;
+            }
+            self.window_len -= first.len() as u64;
+            self.window_start = end;
+            self.window.pop_front();
+        }
+    }
+}
+
+impl Fill {
+    pub(crate) fn new(detached: bool) -> Arc<Self> {
+        let start = Progress { stage: Stage::Waiting, received: 0, stored: 0, end: None };
+        Arc::new(Self {
+            progress: watch::Sender::new(start),
+            members: Mutex::default(),
+            member_moved: Notify::new(),
+            detached,
+        })
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes part: while the membership lives, the fill has someone to go on for.
+    pub(crate) fn join(self: &Arc<Self>) -> Membership {
+        let mut members = self.members();
+        let id = members.next;
+        members.next += 1;
+        members.offsets.insert(id, 0);
+        drop(members);
+        Membership { fill: Arc::clone(self), id, changes: self.progress.subscribe() }
+    }
+
+    pub(crate) fn has_members(&self) -> bool {
+        !self.members().offsets.is_empty()
+    }
+
+    /// Announces a new stage to everyone.
+    pub(crate) fn advance(&self, stage: Stage) {
+        self.progress.send_modify(|progress| progress.stage = stage);
+    }
+
+    /// Announces `len` more bytes in the store.
+    pub(crate) fn stored(&self, len: u64) {
+        self.progress.send_modify(|progress| {
+            progress.received += len;
+            progress.stored += len;
+        });
+    }
+
+    /// Hands `piece` to the present readers without storing it, and waits until the slowest of them leaves room.
+    /// Answers false when there is no reader left.
+    pub(crate) async fn pipe(&self, piece: Bytes) -> bool {
+        let len = piece.len() as u64;
+        {
+            let mut members = self.members();
+            if members.window.is_empty() {
+                members.window_start = self.progress.borrow().received;
+            }
+            members.window.push_back(piece);
+            members.window_len += len;
+        }
+        self.progress.send_modify(|progress| progress.received += len);
+        loop {
+            let moved = self.member_moved.notified();
+            {
+                let mut members = self.members();
+                members.trim();
+                if members.offsets.is_empty() {
+                    return false;
+                }
+                if members.window_len <= PIPE_WINDOW {
+                    return true;
+                }
+            }
+            moved.await;
+        }
+    }
+
+    pub(crate) fn end(&self, end: End) {
+        self.progress.send_modify(|progress| progress.end = Some(end));
+    }
+
+    /// Settles what is still open: called when the task ends, however it ends.
+    pub(super) fn abandon(&self) {
+        self.progress.send_modify(|progress| match progress.stage {
+            Stage::Waiting => progress.stage = Stage::Failed(super::task::abandoned()),
+            Stage::Streaming(_) if progress.end.is_none() => {
+                progress.end = Some(End::Cut(BodyError::new(BodyErrorKind::Cut, "the fetch was given up")));
+            }
+            _ => {}
+        });
+    }
+
+    fn windowed(&self, offset: u64) -> Option<Bytes> {
+        let members = self.members();
+        let mut start = members.window_start;
+        for piece in &members.window {
+            let end = start + piece.len() as u64;
+            if (start..end).contains(&offset) {
+                return Some(piece.slice((offset - start) as usize..));
+            }
+            start = end;
+        }
+        None
+    }
+}
+
+/// A place among the readers of a fill. Leaving it (drop) tells the fill.
+pub(crate) struct Membership {
+    fill: Arc<Fill>,
+    id: u64,
+    changes: watch::Receiver<Progress>,
+}
+
+impl Membership {
+    /// Waits for the fill to know more than that it waits, and answers what.
+    pub(crate) async fn stage(&mut self) -> Stage {
+        let settled = self.changes.wait_for(|progress| !matches!(progress.stage, Stage::Waiting)).await;
+        // The sender lives in the fill, which this membership keeps alive: the wait cannot fail.
+        settled.map_or(Stage::Waiting, |progress| progress.stage.clone())
+    }
+
+    /// How far the fill is, marked as seen.
+    pub(super) fn progress(&mut self) -> (u64, u64, Option<End>) {
+        let progress = self.changes.borrow_and_update();
+        (progress.received, progress.stored, progress.end.clone())
+    }
+
+    pub(super) async fn changed(&mut self) {
+        let _ = self.changes.changed().await;
+    }
+
+    pub(super) fn windowed(&self, offset: u64) -> Option<Bytes> {
+        self.fill.windowed(offset)
+    }
+
+    /// Tells the fill that everything before `offset` is no longer needed here.
+    pub(super) fn moved_to(&self, offset: u64) {
+        if let Some(place) = self.fill.members().offsets.get_mut(&self.id) {
+            *place = offset;
+        }
+        self.fill.member_moved.notify_one();
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.fill.members().offsets.remove(&self.id);
+        self.fill.member_moved.notify_one();
+    }
+}

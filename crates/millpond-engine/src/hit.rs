@@ -1,0 +1,60 @@
+//! The hit path: one key, one lookup, one comparison of facts. No await, no parsing of what is stored.
+
+use crate::answer::{Answer, Outcome};
+use crate::context::{Context, Target};
+use crate::engine::Engine;
+use crate::origin::Origin;
+use crate::serve::{Story, from_entry};
+use millpond_exchange::{KeyBuf, KeyParts, Method, Record, RequestHead};
+use crate::told;
+use millpond_policy::{RequestFacts, Verdict};
+use millpond_store::{Entry, Variants};
+use std::sync::Arc;
+
+/// The key of a GET or HEAD for `target` on a route.
+pub(crate) fn key_of(target: Target<'_>, context: &Context) -> KeyBuf {
+    KeyParts::new(target.scheme, target.authority, target.path_and_query).with_query(&context.query).to_buf()
+}
+
+/// The entry of `variants` that fits the request (RFC 9111 section 4.1).
+pub(crate) fn choose<'a>(variants: &'a Variants, request: &RequestHead) -> Option<&'a Arc<Entry>> {
+    let records = variants.entries.iter().map(|entry| &entry.record);
+    millpond_policy::select(records, &request.fields, None).map(|index| &variants.entries[index])
+}
+
+impl<O: Origin> Engine<O> {
+    /// The answer, if a fresh entry has it; `None` leaves the request to [`Engine::handle`].
+    ///
+    /// `head` is the request as received: what the route would change on the way to the origin has not been changed.
+    pub fn hit(&self, head: &RequestHead, target: Target<'_>, context: &Context) -> Option<Answer> {
+        if head.method != Method::GET && head.method != Method::HEAD {
+            return None;
+        }
+        let facts = RequestFacts::of(head);
+        if facts.is_for_origin() {
+            return None;
+        }
+        let variants = self.shared.store.lookup(key_of(target, context).as_bytes())?;
+        let entry = choose(&variants, head)?;
+        if varies_on_rewritten(&entry.record, context) {
+            return None;
+        }
+        let now = self.now();
+        let Verdict::Fresh { ttl } = millpond_policy::reuse(&entry.record, &facts, now, &context.profile) else {
+            return None;
+        };
+        let story = Story {
+            age: Some(millpond_policy::current_age(&entry.record, now)),
+            outcome: Outcome::Hit,
+            status: told::hit(ttl),
+        };
+        self.shared.counters.requests.add();
+        self.shared.counters.hits.add();
+        Some(from_entry(entry, head, &facts, story))
+    }
+}
+
+fn varies_on_rewritten(record: &Record, context: &Context) -> bool {
+    !record.vary.is_empty()
+        && record.vary.iter().any(|selector| context.rewritten.iter().any(|name| *name == selector.name))
+}

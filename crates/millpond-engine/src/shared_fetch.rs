@@ -1,0 +1,247 @@
+//! Fetching what others may want too: lead a fill or join one, and see at its head whether the response fits.
+
+use crate::answer::{Answer, AnswerHead, EngineError, Outcome};
+use crate::context::Asked;
+use crate::engine::Engine;
+use crate::fill::task::Own;
+use crate::fill::{Fill, FillHead, FillKey, FillReader, Membership, Role, Stage};
+use crate::handle::{Found, selectors};
+use crate::hit::choose;
+use crate::origin::{Origin, OriginError};
+use crate::serve::{Story, from_entry, from_fill};
+use crate::told::{self, Forwarded};
+use millpond_exchange::Record;
+use millpond_policy::{RequestFacts, RequestFlags, StaleCause, Verdict};
+use millpond_store::Entry;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// How often a request looks for a better fill to join after one that does not fit, before it fetches alone.
+const ROUNDS: usize = 3;
+
+/// What a waiter makes of a fill.
+enum Waited {
+    Answer(Answer),
+    /// The response varies on these fields, and this request's values are others.
+    OtherVariant(Vec<Box<str>>),
+    /// Nothing here for anyone but the leader.
+    Alone,
+    Failed(OriginError),
+}
+
+impl<O: Origin> Engine<O> {
+    pub(crate) async fn fetch_shared(
+        self: &Arc<Self>,
+        asked: Asked,
+        facts: &RequestFacts,
+        mut found: Found,
+        forwarded: Forwarded,
+    ) -> Result<Answer, EngineError> {
+        let mut names = vary_names(found.variants.entries.iter().map(|entry| &entry.record));
+        for _ in 0..ROUNDS {
+            let place = FillKey { key: found.key.clone(), selectors: selectors(&asked.head, &names) };
+            match self.shared.fills.enter(&place, self.now()) {
+                Role::Alone => break,
+                Role::Leader(fill, member) => {
+                    if let Some(answer) = self.filled_meanwhile(&asked, facts, &mut found) {
+                        self.shared.fills.leave(&place, &fill);
+                        return Ok(answer);
+                    }
+                    return self.lead(&asked, facts, &found, forwarded, fill, member, Some(place)).await;
+                }
+                Role::Waiter(member) => match self.wait(&asked, facts, &found, forwarded, member).await {
+                    Waited::Answer(answer) => return Ok(answer),
+                    Waited::Failed(error) => return self.failed(&asked, facts, &found, forwarded, error),
+                    Waited::OtherVariant(more) => {
+                        names.extend(more);
+                        names.sort_unstable();
+                        names.dedup();
+                    }
+                    Waited::Alone => break,
+                },
+            }
+        }
+        let fill = Fill::new(false);
+        let member = fill.join();
+        self.lead(&asked, facts, &found, forwarded, fill, member, None).await
+    }
+
+    /// Between the lookup and the place in the table another fill may have ended: then its entry is there.
+    fn filled_meanwhile(&self, asked: &Asked, facts: &RequestFacts, found: &mut Found) -> Option<Answer> {
+        let variants = self.shared.store.lookup(found.key.as_bytes())?;
+        let entry = Arc::clone(choose(&variants, &asked.head)?);
+        let known = found.entry.as_ref().map(|entry| (entry.id, entry.record.response_time));
+        found.variants = variants;
+        if known == Some((entry.id, entry.record.response_time)) {
+            return None;
+        }
+        let now = self.now();
+        let verdict = millpond_policy::reuse(&entry.record, facts, now, &asked.context.profile);
+        found.entry = Some(Arc::clone(&entry));
+        let Verdict::Fresh { ttl } = verdict else { return None };
+        self.shared.counters.hits.add();
+        let age = Some(millpond_policy::current_age(&entry.record, now));
+        let story = Story { age, outcome: Outcome::Hit, status: told::hit(ttl) };
+        Some(from_entry(&entry, &asked.head, facts, story))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request's state, used once")]
+    async fn lead(
+        self: &Arc<Self>,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+        forwarded: Forwarded,
+        fill: Arc<Fill>,
+        mut member: Membership,
+        place: Option<FillKey>,
+    ) -> Result<Answer, EngineError> {
+        let (own, owned) = oneshot::channel();
+        self.start(fill, self.plan(asked, found, place, true), Some(own));
+        match member.stage().await {
+            Stage::Streaming(head) => Ok(self.lead_stream(asked, facts, forwarded, &head, member)),
+            Stage::Refreshed(entry) => Ok(self.validated(asked, facts, forwarded, &entry, Outcome::Validated)),
+            Stage::Released { status } => {
+                if let Some(answer) = self.stale_instead(asked, facts, found, StaleCause::Status(status)) {
+                    return Ok(answer);
+                }
+                match owned.await {
+                    Ok(own) => Ok(self.own(forwarded, own)),
+                    Err(_) => Err(self.error(crate::fill::task::abandoned(), forwarded)),
+                }
+            }
+            Stage::Failed(error) => self.failed(asked, facts, found, forwarded, error),
+            Stage::Waiting => Err(self.error(crate::fill::task::abandoned(), forwarded)),
+        }
+    }
+
+    /// The leader gets what the origin sent, while it is being stored.
+    fn lead_stream(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        forwarded: Forwarded,
+        head: &Arc<FillHead>,
+        member: Membership,
+    ) -> Answer {
+        self.shared.counters.misses.add();
+        let status = forwarded.stored(head.origin_head.status.as_u16());
+        let story = Story { age: None, outcome: Outcome::Miss, status };
+        if facts.is_conditional() || facts.has(RequestFlags::RANGE) {
+            return from_fill(head, member, &asked.head, facts, story);
+        }
+        let body = FillReader::body(member, Arc::clone(head), None);
+        let Story { age, outcome, status } = story;
+        let head = AnswerHead::Own(head.origin_head.clone());
+        Answer { head, body, announce: None, age, outcome, status, upgrade: None }
+    }
+
+    /// A 304 confirmed `entry`, and the request gets it.
+    fn validated(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        forwarded: Forwarded,
+        entry: &Arc<Entry>,
+        outcome: Outcome,
+    ) -> Answer {
+        self.shared.counters.validated.add();
+        let status = forwarded.answered(304);
+        let age = Some(millpond_policy::current_age(&entry.record, self.now()));
+        from_entry(entry, &asked.head, facts, Story { age, outcome, status })
+    }
+
+    /// A response that is not stored: for its leader alone.
+    fn own(&self, forwarded: Forwarded, own: Own) -> Answer {
+        self.shared.counters.misses.add();
+        let status = forwarded.refused(own.response.head.status.as_u16(), own.reason);
+        let head = AnswerHead::Own(own.response.head);
+        Answer { head, body: own.response.body, announce: None, age: None, outcome: Outcome::Miss, status, upgrade: None }
+    }
+
+    async fn wait(
+        self: &Arc<Self>,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+        forwarded: Forwarded,
+        mut member: Membership,
+    ) -> Waited {
+        match member.stage().await {
+            Stage::Streaming(head) => match self.fits(&head.record, asked, facts) {
+                Ok(_) => {
+                    self.shared.counters.collapsed.add();
+                    let age = Some(millpond_policy::current_age(&head.record, self.now()));
+                    let status = forwarded.collapsed();
+                    let story = Story { age, outcome: Outcome::Collapsed, status };
+                    Waited::Answer(from_fill(&head, member, &asked.head, facts, story))
+                }
+                Err(other) => other,
+            },
+            Stage::Refreshed(entry) => match self.fits(&entry.record, asked, facts) {
+                Ok(_) => Waited::Answer(self.validated(asked, facts, forwarded, &entry, Outcome::Validated)),
+                Err(other) => other,
+            },
+            Stage::Released { status } => self
+                .stale_instead(asked, facts, found, StaleCause::Status(status))
+                .map_or(Waited::Alone, Waited::Answer),
+            Stage::Failed(error) => Waited::Failed(error),
+            Stage::Waiting => Waited::Alone,
+        }
+    }
+
+    /// The test a stored response would have to pass: a waiter is no better than someone who comes later.
+    fn fits(&self, record: &Record, asked: &Asked, facts: &RequestFacts) -> Result<i64, Waited> {
+        if millpond_policy::select(std::iter::once(record), &asked.head.fields, None).is_none() {
+            return Err(Waited::OtherVariant(vary_names(std::iter::once(record))));
+        }
+        match millpond_policy::reuse(record, facts, self.now(), &asked.context.profile) {
+            Verdict::Fresh { ttl } | Verdict::ServeStale { ttl, .. } => Ok(ttl),
+            Verdict::Validate(_) | Verdict::Unusable(_) => Err(Waited::Alone),
+        }
+    }
+
+    /// The origin failed: what is stored may stand in (RFC 9111 section 4.2.4, RFC 5861 section 4).
+    pub(crate) fn failed(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+        forwarded: Forwarded,
+        error: OriginError,
+    ) -> Result<Answer, EngineError> {
+        self.stale_instead(asked, facts, found, StaleCause::Unreachable).ok_or_else(|| self.error(error, forwarded))
+    }
+
+    pub(crate) fn stale_instead(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+        cause: StaleCause,
+    ) -> Option<Answer> {
+        let entry = found.entry.as_ref()?;
+        let now = self.now();
+        let profile = &asked.context.profile;
+        let why = millpond_policy::stale_on_error(&entry.record, facts, now, profile, cause)?;
+        self.shared.counters.stale_hits.add();
+        let age = millpond_policy::current_age(&entry.record, now);
+        let ttl = i64::from(millpond_policy::freshness_lifetime(&entry.record, profile).secs) - i64::from(age);
+        let story = Story { age: Some(age), outcome: Outcome::StaleHit, status: told::stale_hit(ttl, why) };
+        Some(from_entry(entry, &asked.head, facts, story))
+    }
+
+    pub(crate) fn error(&self, error: OriginError, forwarded: Forwarded) -> EngineError {
+        self.shared.counters.errors.add();
+        EngineError::Origin { error, status: Box::new(forwarded.status()) }
+    }
+}
+
+/// The names of the fields these responses vary on, sorted, each once.
+fn vary_names<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Box<str>> {
+    let mut names: Vec<Box<str>> =
+        records.flat_map(|record| record.vary.iter().map(|selector| selector.name.clone())).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,45 @@
+//! Is this a `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2)?
+
+use std::net::Ipv6Addr;
+
+/// True when `text` names a host, and nothing beside a host and a port. An empty host is not one.
+pub(super) fn is_valid(text: &[u8]) -> bool {
+    let (host, port) = match text.first() {
+        Some(b'[') => match memchr::memchr(b']', text) {
+            Some(end) if is_ipv6(&text[1..end]) => (&text[..=end], &text[end + 1..]),
+            _ => return false,
+        },
+        _ => {
+            let end = memchr::memchr(b':', text).unwrap_or(text.len());
+            if !is_reg_name(&text[..end]) {
+                return false;
+            }
+            text.split_at(end)
+        }
+    };
+    !host.is_empty() && is_port(port)
+}
+
+/// Nothing, or a colon and a number below 65,536. A colon alone is allowed by the grammar and refused here: hops
+/// differ in what they make of it.
+fn is_port(text: &[u8]) -> bool {
+    let Some((colon, digits)) = text.split_first() else { return true };
+    *colon == b':'
+        && (1..=5).contains(&digits.len())
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits.iter().fold(0u32, |port, d| port * 10 + u32::from(d - b'0')) <= 65_535
+}
+
+/// Unreserved, sub-delims and percent-encoded bytes. `%` must be followed by two hexadecimal digits.
+fn is_reg_name(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(at, b)| match b {
+        b'%' => text.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';'
+        | b'=' => true,
+        _ => b.is_ascii_alphanumeric(),
+    })
+}
+
+fn is_ipv6(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}

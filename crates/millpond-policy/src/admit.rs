@@ -1,0 +1,182 @@
+//! Storing responses in caches (RFC 9111 section 3): all parsing of a response happens here, once.
+
+use crate::freshness::{Basis, is_forceable, is_success, standard_lifetime};
+use crate::invalidate::is_target;
+use crate::profile::Profile;
+use crate::reason::Reason;
+use crate::request::{MethodClass, RequestFacts, RequestFlags};
+use crate::stored::{Origin, ResponseFacts, Times, is_heuristically_cacheable, record_of, stored_head};
+use crate::vary::vary_selectors;
+use millpond_exchange::{Admission, Method, Record, RecordFlags, RequestHead, ResponseHead, StatusCode};
+
+/// A response that may be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The facts the policy needs at hit time.
+    pub record: Record,
+    /// The head as it is stored and replayed; without Content-Length and Age, which are computed for each reply.
+    pub head: ResponseHead,
+}
+
+/// Judges whether `response` may be stored. `request` is the request as it was sent to the origin, `partition` the part of
+/// the key that names its user, if there is one.
+///
+/// # Errors
+/// The [`Reason`] why it may not.
+pub fn admit(
+    request: &RequestHead,
+    facts: &RequestFacts,
+    response: &ResponseHead,
+    times: Times,
+    partition: Option<&str>,
+    profile: &Profile,
+) -> Result<Admitted, Reason> {
+    // No option overrides what comes before the record is made.
+    let posted = facts.method != MethodClass::Get;
+    if posted && !is_answer_to_get(request, response) {
+        return Err(Reason::Method);
+    }
+    if facts.has(RequestFlags::NO_STORE) {
+        return Err(Reason::RequestNoStore);
+    }
+    match response.status.as_u16() {
+        ..200 => return Err(Reason::NotFinal),
+        206 => return Err(Reason::Partial),
+        304 => return Err(Reason::NotModified),
+        _ => {}
+    }
+    let vary = vary_selectors(&response.fields, &request.fields)?;
+    let said = ResponseFacts::of(&response.fields, profile);
+    let head = stored_head(response, &said, times.response_time, profile);
+    let origin = Origin { request: facts, times, partition, vary };
+    let mut record = record_of(&response.fields, &head, &said, origin, profile);
+    record.admission = judge(&record, said.directives.must_understand, profile)?;
+    let lifetime = standard_lifetime(&record, profile);
+    if posted
+        && !(record.admission == Admission::Standards && lifetime.basis.is_explicit() && lifetime.secs > 0)
+    {
+        return Err(Reason::Method);
+    }
+    Ok(Admitted { record, head })
+}
+
+/// RFC 9110 section 9.3.3: a response to POST whose Content-Location is its target is what a GET would have brought. It is
+/// stored under the key of a GET, provided that it states its lifetime.
+fn is_answer_to_get(request: &RequestHead, response: &ResponseHead) -> bool {
+    let location = response.fields.get_str("content-location");
+    request.method == Method::POST
+        && response.status == StatusCode::OK
+        && location.is_some_and(|location| is_target(request, location))
+}
+
+/// What admits the response of `record`, or why nothing does.
+pub(crate) fn judge(record: &Record, must_understand: bool, profile: &Profile) -> Result<Admission, Reason> {
+    let standards = storable(record, must_understand, profile);
+    let error_kept_out = profile.force_cache.is_some()
+        && record.status >= 400
+        && profile.negative_ttl(record.status).is_none();
+    if error_kept_out {
+        return Err(Reason::ErrorStatus);
+    }
+    match standards {
+        Ok(()) => Ok(Admission::Standards),
+        Err(reason) => overridden(record, reason, profile),
+    }
+}
+
+/// RFC 9111 section 3, clause by clause, then whether storing would be of any use.
+fn storable(record: &Record, must_understand: bool, profile: &Profile) -> Result<(), Reason> {
+    let has = |flag| record.flags.contains(flag);
+    // "the request method is understood by the cache", "the response status code is final": seen to by the caller.
+    // "the must-understand cache directive is present: the cache understands the response status code"
+    if must_understand && !is_understood(record.status) {
+        return Err(Reason::StatusNotUnderstood);
+    }
+    // "the no-store cache directive is not present"; section 5.2.2.3 lets must-understand overrule it.
+    if has(RecordFlags::NO_STORE) && !must_understand {
+        return Err(Reason::NoStore);
+    }
+    // "if the cache is shared: the private response directive is either not present or allows a shared cache to store a
+    // modified response"
+    if has(RecordFlags::PRIVATE) && profile.is_shared() {
+        return Err(Reason::Private);
+    }
+    // "if the cache is shared: the Authorization header field is not present in the request or a response directive is
+    // present that explicitly allows shared caching" (section 3.5)
+    let shareable =
+        has(RecordFlags::PUBLIC) || has(RecordFlags::MUST_REVALIDATE) || record.s_maxage.is_some();
+    if has(RecordFlags::AUTHORIZED) && profile.is_shared() && !shareable {
+        return Err(Reason::Authorization);
+    }
+    let personal = has(RecordFlags::PRIVATE) || (has(RecordFlags::AUTHORIZED) && !shareable);
+    if personal && !profile.is_shared() && !has(RecordFlags::USER_KEY) {
+        return Err(Reason::NoPartition);
+    }
+    // "the response contains at least one of ..."
+    let cacheable = has(RecordFlags::PUBLIC)
+        || (has(RecordFlags::PRIVATE) && !profile.is_shared())
+        || record.expires.is_some()
+        || record.max_age.is_some()
+        || (record.s_maxage.is_some() && profile.is_shared())
+        || is_heuristically_cacheable(record.status);
+    if !cacheable {
+        return Err(Reason::StatusNotDefault);
+    }
+    worthwhile(record, profile)
+}
+
+/// Refuses what could never be used again, and what might hand one user's cookie to another.
+fn worthwhile(record: &Record, profile: &Profile) -> Result<(), Reason> {
+    let has = |flag| record.flags.contains(flag);
+    let lifetime = standard_lifetime(record, profile);
+    let fresh = lifetime.secs > 0 && !has(RecordFlags::NO_CACHE);
+    if has(RecordFlags::SET_COOKIE) {
+        if profile.refuse_set_cookie {
+            return Err(Reason::SetCookieRefused);
+        }
+        if profile.is_shared() && !(fresh && lifetime.basis.is_explicit()) {
+            return Err(Reason::SetCookie);
+        }
+    }
+    let validator = record.etag.is_some() || record.last_modified_text.is_some();
+    let window = record.stale_while_revalidate.max(record.stale_if_error).unwrap_or(0) > 0;
+    if fresh || validator || (window && !has(RecordFlags::NO_CACHE)) {
+        return Ok(());
+    }
+    let says_nothing =
+        matches!(lifetime.basis, Basis::None | Basis::Heuristic) && !has(RecordFlags::NO_CACHE);
+    Err(if says_nothing { Reason::NoFreshness } else { Reason::NeverFresh })
+}
+
+/// The option that admits what the RFC alone refuses for `reason`.
+fn overridden(record: &Record, reason: Reason, profile: &Profile) -> Result<Admission, Reason> {
+    let says_nothing = matches!(reason, Reason::NoFreshness | Reason::StatusNotDefault);
+    let stated = standard_lifetime(record, profile).basis.is_explicit();
+    let admission = if profile.force_cache.is_some() && is_forceable(record.status) {
+        Admission::ForceCache
+    } else if says_nothing && !stated && profile.negative_ttl(record.status).is_some() {
+        Admission::NegativeTtl
+    } else if says_nothing && !stated && profile.default_ttl.is_some() && is_success(record.status) {
+        Admission::DefaultTtl
+    } else {
+        return Err(reason);
+    };
+    if record.flags.contains(RecordFlags::SET_COOKIE) {
+        return Err(Reason::SetCookieRefused);
+    }
+    let names_user = record.flags.intersects(RecordFlags::AUTHORIZED | RecordFlags::COOKIE);
+    if names_user && !record.flags.contains(RecordFlags::USER_KEY) {
+        return Err(Reason::UserRequest);
+    }
+    Ok(admission)
+}
+
+/// The statuses whose caching requirements this cache implements: the final ones of RFC 9110 section 15 and their
+/// registered companions, without 206 and 304.
+const fn is_understood(status: u16) -> bool {
+    matches!(status,
+        200..=205 | 207 | 208 | 226
+        | 300..=303 | 305 | 307 | 308
+        | 400..=417 | 421..=426 | 428 | 429 | 431 | 451
+        | 500..=508 | 510 | 511)
+}

@@ -1,0 +1,125 @@
+//! Canonical forms of list-valued request fields. Every form is its own canonical form, and means what the original
+//! means.
+
+use crate::lists::{Members, is_token};
+use smallvec::SmallVec;
+
+/// The list without whitespace around its commas, or `None` when a quoted string in it is not closed.
+pub(crate) fn canonical_list(value: &[u8]) -> Option<Vec<u8>> {
+    let mut members = Members::new(value);
+    let mut canonical = Vec::with_capacity(value.len());
+    for (index, member) in members.by_ref().enumerate() {
+        if index > 0 {
+            canonical.push(b',');
+        }
+        canonical.extend_from_slice(member);
+    }
+    (!members.unterminated).then_some(canonical)
+}
+
+/// True when [`canonical_list`] of `value` is `canonical`; without building it.
+pub(crate) fn canonical_equals(value: &[u8], canonical: &[u8]) -> bool {
+    let mut rest = canonical;
+    let mut members = Members::new(value);
+    for (index, member) in members.by_ref().enumerate() {
+        if index > 0 {
+            let Some(after) = rest.strip_prefix(b",") else { return false };
+            rest = after;
+        }
+        let Some(after) = rest.strip_prefix(member) else { return false };
+        rest = after;
+    }
+    rest.is_empty() && !members.unterminated
+}
+
+/// One member of a list with weights: `name;q=0.5`.
+struct Weighted<'a> {
+    name: &'a [u8],
+    /// In thousandths.
+    weight: u16,
+}
+
+/// A list of names with weights in canonical form: lower case, no whitespace, the heaviest first, weights in their
+/// shortest form and left out when 1. Members of equal weight are sorted by name when `sort_equal`, else they keep their
+/// order. `None` when the value does not have this syntax.
+pub(crate) fn canonical_coding_list(value: &[u8], sort_equal: bool) -> Option<Vec<u8>> {
+    let mut members: SmallVec<[Weighted<'_>; 8]> = SmallVec::new();
+    for member in value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty()) {
+        members.push(weighted(member)?);
+    }
+    members.sort_by(|a, b| {
+        let by_weight = b.weight.cmp(&a.weight);
+        if sort_equal { by_weight.then_with(|| lower(a.name).cmp(lower(b.name))) } else { by_weight }
+    });
+    let mut canonical = Vec::with_capacity(value.len());
+    for (index, member) in members.iter().enumerate() {
+        if index > 0 {
+            canonical.push(b',');
+        }
+        canonical.extend(lower(member.name));
+        write_weight(member.weight, &mut canonical);
+    }
+    Some(canonical)
+}
+
+fn lower(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    name.iter().map(u8::to_ascii_lowercase)
+}
+
+/// Reads `name` or `name;q=weight` (RFC 9110 section 12.4.2).
+fn weighted(member: &[u8]) -> Option<Weighted<'_>> {
+    let mut parts = member.splitn(2, |b| *b == b';');
+    let name = parts.next()?.trim_ascii();
+    if !is_token(name) {
+        return None;
+    }
+    let weight = match parts.next() {
+        None => 1000,
+        Some(parameter) => {
+            let parameter = parameter.trim_ascii();
+            let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?;
+            qvalue(value)?
+        }
+    };
+    Some(Weighted { name, weight })
+}
+
+/// RFC 9110 section 12.4.2: 0 or 1 with up to three decimals, in thousandths.
+fn qvalue(text: &[u8]) -> Option<u16> {
+    let (whole, decimals) = match text.split_first()? {
+        (whole, []) => (whole, &[][..]),
+        (whole, [b'.', decimals @ ..]) => (whole, decimals),
+        _ => return None,
+    };
+    if decimals.len() > 3 || !decimals.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let mut thousandths = 0u16;
+    for place in 0..3 {
+        thousandths = thousandths * 10 + decimals.get(place).map_or(0, |digit| u16::from(digit - b'0'));
+    }
+    match whole {
+        b'0' => Some(thousandths),
+        b'1' if thousandths == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+/// Writes `;q=0.5` for 500; nothing for 1000.
+fn write_weight(thousandths: u16, out: &mut Vec<u8>) {
+    if thousandths == 1000 {
+        return;
+    }
+    out.extend_from_slice(b";q=0");
+    if thousandths == 0 {
+        return;
+    }
+    out.push(b'.');
+    let mut rest = thousandths;
+    let mut place = 100;
+    while rest > 0 {
+        out.push(b'0' + (rest / place) as u8);
+        rest %= place;
+        place /= 10;
+    }
+}

@@ -1,0 +1,101 @@
+//! Every reason the policy can give, once: the Cache-Status detail, the log field, the metric label and the sentence of
+//! `explain` all come from here.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $label:literal, $explanation:literal;)*) => {
+        /// Why the policy judged as it did.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(#[doc = $explanation] $(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// All reasons, in the order of their declaration: for metric labels and documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name in kebab case; a valid token (RFC 9110 section 5.6.2).
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)*
+                }
+            }
+
+            /// One plain sentence, with the RFC section, and the option that would change the verdict where there is one.
+            pub const fn explain(self) -> &'static str {
+                match self {
+                    $(Self::$name => $explanation,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Refusals to store, in the order of RFC 9111 section 3.
+    Method = "method", "Only responses to GET are stored, and those to POST that state a lifetime and have a Content-Location equal to their target (RFC 9111 section 3, RFC 9110 section 9.3.3).";
+    RequestNoStore = "request-no-store", "The request says no-store (RFC 9111 section 5.2.1.5).";
+    NotFinal = "not-final", "The status is not a final one (RFC 9111 section 3).";
+    Partial = "partial", "A 206 response holds only a part of the representation and is not stored (RFC 9111 section 3.3).";
+    NotModified = "not-modified", "A 304 response updates what is stored and is not stored itself (RFC 9111 section 3).";
+    StatusNotUnderstood = "status-not-understood", "The response says must-understand and has a status this cache does not understand (RFC 9111 section 5.2.2.3).";
+    NoStore = "no-store", "The response says no-store (RFC 9111 section 5.2.2.5); the setting force_cache overrides that.";
+    Private = "private", "The response says private, and this cache is shared (RFC 9111 section 5.2.2.7); the setting force_cache overrides that.";
+    Authorization = "authorization", "The request carried Authorization, and the response has none of public, s-maxage and must-revalidate (RFC 9111 section 3.5).";
+    NoPartition = "no-partition", "The response is for one user, and the request names no partition of this private cache (RFC 9111 section 3).";
+    VaryAny = "vary-any", "The response says Vary: *, so no other request can select it (RFC 9111 section 4.1).";
+    VaryMalformed = "vary-malformed", "The Vary field is not a list of field names (RFC 9110 section 12.5.5), so no request is known to select the response.";
+    SetCookie = "set-cookie", "The response sets a cookie and is not explicitly fresh by its own directives, so it may be meant for one user (RFC 9111 section 7.3).";
+    SetCookieRefused = "set-cookie-refused", "The response sets a cookie, and refuse_set_cookie, which every TTL given by an option implies, keeps such responses out.";
+    UserRequest = "user-request", "The request carries Authorization or Cookie, and a TTL given by configuration does not apply to those unless the key names the user.";
+    ErrorStatus = "error-status", "With the setting force_cache, statuses of 400 and above are stored only where negative_ttl names them.";
+    NoFreshness = "no-freshness", "The response has neither freshness information nor a validator (RFC 9111 section 4.2.2); --default-ttl 60s would keep it for 60 seconds.";
+    StatusNotDefault = "status-not-default", "The status is not cacheable by default and the response is not explicitly fresh (RFC 9110 section 15.1); the setting negative_ttl can name it.";
+    NeverFresh = "never-fresh", "The response is stale at once and has no validator, so it could never be used again (RFC 9111 section 4.2).";
+
+    // Why a stored response may not be used as it is.
+    Stale = "stale", "The stored response is no longer fresh (RFC 9111 section 4.2).";
+    InvalidFreshness = "invalid-freshness", "Freshness information or Age is malformed or contradictory, so the stored response counts as stale (RFC 9111 section 4.2.1).";
+    ResponseNoCache = "response-no-cache", "The stored response says no-cache and must be validated each time (RFC 9111 section 5.2.2.4); the setting force_cache overrides that.";
+    RequestNoCache = "request-no-cache", "The request says no-cache (RFC 9111 section 5.2.1.4); the setting ignore_client_reload would disregard that.";
+    RequestMaxAge = "request-max-age", "The stored response is older than the request's max-age allows (RFC 9111 section 5.2.1.1); the setting ignore_client_reload would disregard max-age=0.";
+    RequestMinFresh = "request-min-fresh", "The stored response will not stay fresh as long as the request's min-fresh asks (RFC 9111 section 5.2.1.3).";
+    SoftPurged = "soft-purged", "A soft purge marked the stored response as stale.";
+    ClockWentBack = "clock-went-back", "The clock stands before the time the response was received, so its age is not known.";
+    OverrideOff = "override-off", "The response was stored only because of an option that is no longer set.";
+    PrivateEntry = "private-entry", "The stored response belongs to one user, and this cache is shared (RFC 9111 section 5.2.2.7).";
+
+    // Why a stale response may be used all the same.
+    StaleMaxStale = "stale-max-stale", "The stored response is stale, within what the request's max-stale accepts (RFC 9111 section 5.2.1.2).";
+    StaleWhileRevalidate = "stale-while-revalidate", "The stored response is stale, within stale-while-revalidate, and is refreshed in the background (RFC 5861 section 3).";
+    StaleIfError = "stale-if-error", "The origin failed, and the stored response is stale within stale-if-error (RFC 5861 section 4).";
+    StaleUnreachable = "stale-unreachable", "The origin cannot be reached, and nothing forbids the stale response (RFC 9111 section 4.2.4).";
+    StaleOffline = "stale-offline", "The cache is offline and serves what it has at any age.";
+
+    // What became of a validation, and why a request was not answered from the store.
+    Unmatched = "unmatched-304", "The origin answered 304, but its validators fit no stored response (RFC 9111 section 4.3.4).";
+    Precondition = "precondition", "If-Match and If-Unmodified-Since are for the origin to evaluate (RFC 9111 section 4.3.2).";
+    HeadMismatch = "head-mismatch", "A response to HEAD does not agree with the stored response, which therefore counts as stale (RFC 9111 section 4.3.5).";
+    Offline = "offline", "The cache is offline and has no stored response for this request.";
+    OnlyIfCached = "only-if-cached", "The request says only-if-cached, and no stored response can be used (RFC 9111 section 5.2.1.7).";
+
+    // What the engine and the routes add: why a request went past the store, or a response was not kept.
+    NothingStored = "nothing-stored", "No response is stored for this URL.";
+    VaryMismatch = "vary-mismatch", "Responses are stored for this URL, but for other values of the request fields they vary on (RFC 9111 section 4.1).";
+    RangeNotStored = "range-not-stored", "The request asks for a part of something that is not stored, so the origin is asked for that part.";
+    RequestBody = "request-body", "The request has content, whose meaning for a GET is not defined (RFC 9110 section 9.3.1).";
+    Upgrade = "upgrade", "The client asks to switch protocols (RFC 9110 section 7.8).";
+    PassPath = "pass-path", "A pass rule of the route names this path.";
+    PassCookie = "pass-cookie", "A pass rule of the route names a cookie of this request.";
+    PassField = "pass-field", "A pass rule of the route names a field of this request.";
+    ObjectTooLarge = "object-too-large", "The body is larger than the store takes (limits.object, memory.max_object).";
+    StoreUnavailable = "store-unavailable", "The store could not take the response; it was passed on without being kept.";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

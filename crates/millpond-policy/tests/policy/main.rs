@@ -1,0 +1,20 @@
+//! The policy, checked through its public functions: a table for each section of an RFC, then properties, then a comparison with
+//! another implementation.
+
+mod common;
+mod differential;
+mod profile_options;
+mod properties;
+mod rfc5861;
+mod rfc8246;
+mod rfc9110_preconditions;
+mod rfc9110_ranges;
+mod rfc9111_s3_storing;
+mod rfc9111_s4_1_vary;
+mod rfc9111_s4_2_freshness;
+mod rfc9111_s4_3_validation;
+mod rfc9111_s4_4_invalidation;
+mod rfc9111_s5_2_directives;
+mod rfc9211;
+mod rfc9213;
+mod rfc9875;

@@ -1,0 +1,179 @@
+//! The log of requests: one line each, text or JSON, to a file, the console, or both.
+//!
+//! Lines are gathered in memory and written in blocks, by the worker's ticking task or when a block is full, so that a hit costs no
+//! system call here.
+
+use crate::service::Note;
+use millpond_config::{AccessLog as Settings, AccessLogFormat};
+use millpond_exchange::Timestamp;
+use millpond_front::Outcome;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Lines are written once this many bytes have gathered.
+const BLOCK: usize = 64 * 1024;
+
+/// Names of query parameters whose values are secrets often enough not to be logged.
+const SECRET_NAMES: [&str; 9] =
+    ["key", "token", "secret", "password", "passwd", "signature", "sig", "auth", "code"];
+
+/// One request, as logged.
+pub(crate) struct Line<'a> {
+    pub time: Timestamp,
+    pub peer: Option<IpAddr>,
+    pub method: &'a str,
+    pub target: &'a str,
+    pub note: &'a Note,
+    pub outcome: Outcome,
+}
+
+/// Where request lines go. One for each worker.
+pub(crate) struct AccessLog {
+    format: AccessLogFormat,
+    console: bool,
+    file: Option<(PathBuf, File)>,
+    block: Mutex<Vec<u8>>,
+}
+
+impl AccessLog {
+    /// Opens the file, if there is to be one, for appending.
+    pub fn open(settings: &Settings) -> io::Result<Option<Self>> {
+        let off = settings.format == AccessLogFormat::Off;
+        if off || (!settings.console && settings.file.is_none()) {
+            return Ok(None);
+        }
+        let file = match &settings.file {
+            Some(path) => Some((path.clone(), append_to(path)?)),
+            None => None,
+        };
+        let block = Mutex::new(Vec::with_capacity(BLOCK + 1024));
+        Ok(Some(Self { format: settings.format, console: settings.console, file, block }))
+    }
+
+    pub fn write(&self, line: &Line<'_>) {
+        let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = match self.format {
+            AccessLogFormat::Text => text(&mut block, line),
+            AccessLogFormat::Json => json(&mut block, line),
+            AccessLogFormat::Off => Ok(()),
+        };
+        debug_assert!(written.is_ok(), "writing to memory does not fail");
+        if block.len() >= BLOCK {
+            self.put(&mut block);
+        }
+    }
+
+    /// Writes what has gathered.
+    pub fn flush(&self) {
+        let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
+        if !block.is_empty() {
+            self.put(&mut block);
+        }
+    }
+
+    fn put(&self, block: &mut Vec<u8>) {
+        if let Some((path, file)) = &self.file
+            && let Err(error) = (&*file).write_all(block)
+        {
+            tracing::error!(path = %path.display(), %error, "access log lines lost");
+        }
+        if self.console
+            && let Err(error) = io::stderr().lock().write_all(block)
+        {
+            tracing::error!(%error, "access log lines for the console lost");
+        }
+        block.clear();
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+fn text(out: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
+    let Line { note, outcome, .. } = line;
+    write!(out, "{} ", rfc3339(line.time))?;
+    match line.peer {
+        Some(peer) => write!(out, "{peer}")?,
+        None => out.push(b'-'),
+    }
+    write!(out, " \"{} ", line.method)?;
+    target(out, line.target);
+    write!(
+        out,
+        "\" {} {} {} {} {} {}{}\n",
+        outcome.status.as_u16(),
+        outcome.body_bytes,
+        note.outcome,
+        note.reason.unwrap_or("-"),
+        outcome.total.as_micros(),
+        note.request_id,
+        if outcome.complete { "" } else { " cut" },
+    )
+}
+
+fn json(out: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
+    let Line { note, outcome, .. } = line;
+    let mut shown = Vec::with_capacity(line.target.len());
+    target(&mut shown, line.target);
+    let value = serde_json::json!({
+        "time": rfc3339(line.time).to_string(),
+        "client": line.peer,
+        "method": line.method,
+        "target": String::from_utf8_lossy(&shown),
+        "status": outcome.status.as_u16(),
+        "bytes": outcome.body_bytes,
+        "cache": note.outcome,
+        "reason": note.reason,
+        "first_byte_us": outcome.first_byte.as_micros() as u64,
+        "total_us": outcome.total.as_micros() as u64,
+        "route": &*note.route,
+        "request_id": note.request_id,
+        "complete": outcome.complete,
+    });
+    serde_json::to_writer(&mut *out, &value)?;
+    out.push(b'\n');
+    Ok(())
+}
+
+fn rfc3339(time: Timestamp) -> humantime::Rfc3339Timestamp {
+    let since = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0));
+    humantime::format_rfc3339_millis(UNIX_EPOCH + since)
+}
+
+/// The target, with the values of parameters that look secret left out.
+fn target(out: &mut Vec<u8>, target: &str) {
+    let Some((path, query)) = target.split_once('?') else {
+        out.extend_from_slice(target.as_bytes());
+        return;
+    };
+    out.extend_from_slice(path.as_bytes());
+    for (at, parameter) in query.split('&').enumerate() {
+        out.push(if at == 0 { b'?' } else { b'&' });
+        match parameter.split_once('=') {
+            Some((name, _)) if is_secret(name) => {
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"=[redacted]");
+            }
+            _ => out.extend_from_slice(parameter.as_bytes()),
+        }
+    }
+}
+
+/// True for `token`, `api_key`, `X-Amz-Signature` and their like.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.split(['_', '-', '.']).any(|part| SECRET_NAMES.contains(&part))
+        || SECRET_NAMES.iter().any(|secret| secret.len() > 4 && name.contains(secret))
+        || name.ends_with("key")
+}

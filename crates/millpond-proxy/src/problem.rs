@@ -1,0 +1,68 @@
+//! The one place where errors become responses: `application/problem+json` (RFC 9457) with the request's id.
+
+use millpond_engine::{EngineError, OriginFault};
+use millpond_exchange::{Body, ResponseHead, StatusCode};
+use millpond_policy::CacheStatus;
+
+/// An error as a client sees it.
+pub(crate) struct Problem {
+    pub status: StatusCode,
+    /// A short name of the kind, a token.
+    pub kind: &'static str,
+    /// What happened, whose fault it is, what to do.
+    pub detail: String,
+    /// What the cache did, where it came that far.
+    pub cache_status: Option<CacheStatus<'static>>,
+    /// Fields beside the usual.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, kind, detail: detail.into(), cache_status: None, fields: Vec::new() }
+    }
+
+    /// The response: head and body.
+    pub fn response(&self, request_id: &str) -> (ResponseHead, Body) {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = serde_json::json!({
+            "type": format!("urn:millpond:problem:{}", self.kind),
+            "title": title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "request_id": request_id,
+        });
+        let mut head = ResponseHead::new(self.status);
+        let standard = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")];
+        let extra = self.fields.iter().map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in standard.into_iter().chain(extra) {
+            if let Err(error) = head.fields.append(name, value) {
+                tracing::warn!(name, %error, "field left out of a problem report");
+            }
+        }
+        (head, Body::from_bytes(format!("{body}\n")))
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Origin { error, status } => {
+                let code = match error.fault {
+                    OriginFault::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                    OriginFault::NoOrigin => StatusCode::GATEWAY_TIMEOUT,
+                    _ => StatusCode::BAD_GATEWAY,
+                };
+                let detail = format!("The origin did not answer as it should: {error}.");
+                Self { cache_status: Some(*status), ..Self::new(code, error.fault.as_str(), detail) }
+            }
+            EngineError::NotCached { reason, status } => {
+                let detail = format!("The request may only be answered from the cache, and it has no usable response: {}", reason.explain());
+                Self {
+                    cache_status: Some(*status),
+                    ..Self::new(StatusCode::GATEWAY_TIMEOUT, "not-cached", detail)
+                }
+            }
+        }
+    }
+}

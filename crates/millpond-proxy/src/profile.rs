@@ -1,0 +1,78 @@
+//! From configuration to what the engine and the front take.
+
+use millpond_config::{Config, Limits, Policy, Query, Route};
+use millpond_engine::{FetchLimits, Upstream};
+use crate::route::RouteTable;
+use millpond_exchange::{QueryRules, RequestHead};
+use millpond_front::FrontLimits;
+use millpond_policy::Profile;
+
+/// The profile a route's policy stands for.
+pub(crate) fn profile(policy: &Policy, offline: bool) -> Profile {
+    Profile {
+        heuristic_fraction: policy.heuristic.fraction as f32,
+        heuristic_max: policy.heuristic.max.duration(),
+        default_ttl: policy.default_ttl.duration(),
+        force_cache: policy.force_cache.duration(),
+        negative_ttl: policy
+            .negative_ttl
+            .iter()
+            .filter_map(|(status, ttl)| Some((status.status().as_u16(), ttl.duration()?)))
+            .collect(),
+        refuse_set_cookie: policy.refuse_set_cookie,
+        stale_while_revalidate: policy.stale_while_revalidate.duration(),
+        stale_if_error: policy.stale_if_error.duration(),
+        ignore_client_reload: policy.ignore_client_reload,
+        offline,
+        ..Profile::default()
+    }
+}
+
+/// The profile by which `request` would be judged: that of the route that takes it, else the top level's.
+pub fn profile_for(config: &Config, request: &RequestHead) -> Profile {
+    let table = RouteTable::new(config);
+    match table.find(&request.authority, &request.path_and_query) {
+        Ok(route) => route.context.profile.clone(),
+        Err(_) => profile(&config.policy, config.offline),
+    }
+}
+
+/// The query rules of a route.
+pub(crate) fn query_rules(query: &Query) -> QueryRules {
+    let names = |list: &[millpond_config::NamePattern]| list.iter().map(|name| name.as_str().to_owned()).collect();
+    QueryRules { sort: query.sort, drop: names(&query.drop), keep: query.keep.as_deref().map(names) }
+}
+
+/// Where a route's requests go.
+pub(crate) fn upstream(route: &Route) -> Upstream {
+    Upstream {
+        scheme: route.origin.scheme(),
+        authority: route.origin.authority(),
+        limits: FetchLimits {
+            connect: route.limits.connect_timeout.duration(),
+            first_byte: route.limits.first_byte_timeout.duration(),
+            between_reads: route.limits.between_reads_timeout.duration(),
+        },
+    }
+}
+
+/// The limits of the listening side.
+pub(crate) fn front_limits(limits: &Limits) -> FrontLimits {
+    FrontLimits {
+        head_bytes: limits.head_bytes.bytes() as usize,
+        fields: limits.head_fields as usize,
+        head_timeout: limits.head_timeout.duration(),
+        idle_timeout: limits.idle_timeout.duration(),
+        body_read_timeout: limits.between_reads_timeout.duration(),
+        write_timeout: limits.write_timeout.duration(),
+        ..FrontLimits::default()
+    }
+}
+
+/// Workers to start: as configured, or one for each core this process may use.
+pub(crate) fn workers(config: &Config) -> usize {
+    match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers as usize,
+    }
+}

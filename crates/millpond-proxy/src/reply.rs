@@ -1,0 +1,87 @@
+//! An answer of the engine in the form the front sends: its head, and the fields that tell what the cache did.
+
+use crate::rewrite::via;
+use crate::route::Route;
+use crate::service::Note;
+use millpond_engine::{Answer, AnswerHead, Upgrade};
+use millpond_exchange::{Body, Field, ResponseHead, StatusCode};
+use millpond_front::{Reply, UpgradeHandler, WireHead};
+use millpond_policy::CacheStatus;
+
+/// The reply for `answer`.
+pub(crate) fn reply(answer: Answer, route: &Route, note: Note) -> Reply<Note> {
+    let Answer { head, body, announce, age, outcome, status, upgrade } = answer;
+    let mut wire = wire_head(&head, age.is_some(), route);
+    if let Some(age) = age {
+        push_number(&mut wire, "Age", u64::from(age));
+    }
+    push(&mut wire, "X-Cache", if outcome.is_hit() { "HIT" } else { "MISS" });
+    push_status(&mut wire, &status);
+    push(&mut wire, "Via", via(head.head().version));
+    push(&mut wire, "X-Request-Id", &note.request_id);
+    if let Some(upgrade) = upgrade.filter(|_| head.head().status == StatusCode::SWITCHING_PROTOCOLS) {
+        return Reply { upgrade: Some(switch(upgrade)), ..Reply::new(wire, Body::Empty, note) };
+    }
+    Reply { announce, ..Reply::new(wire, body, note) }
+}
+
+/// A reply made here, with no answer behind it.
+pub(crate) fn own_reply(head: &ResponseHead, body: Body, status: Option<&CacheStatus<'_>>, note: Note) -> Reply<Note> {
+    let mut wire = WireHead::of(head);
+    push(&mut wire, "X-Cache", "MISS");
+    if let Some(status) = status {
+        push_status(&mut wire, status);
+    }
+    push(&mut wire, "X-Request-Id", &note.request_id);
+    Reply::new(wire, body, note)
+}
+
+fn wire_head(head: &AnswerHead, replace_age: bool, route: &Route) -> WireHead {
+    let stored = head.head();
+    let rules = &route.response_fields;
+    let mut wire = WireHead::with_reason(stored.status, stored.reason_phrase());
+    if let (AnswerHead::Stored(_), true) = (head, rules.is_empty()) {
+        wire.copy(&stored.fields);
+        return wire;
+    }
+    let ruled = |field: Field<'_>| {
+        rules.remove.iter().chain(rules.set.keys()).any(|name| field.is(name.as_str()))
+    };
+    wire.copy_where(&stored.fields, |field| !(ruled(field) || replace_age && field.is("age")));
+    for (name, value) in &rules.set {
+        push(&mut wire, name.as_str(), value.as_str());
+    }
+    wire
+}
+
+fn push_status(wire: &mut WireHead, status: &CacheStatus<'_>) {
+    let mut text = Vec::with_capacity(64);
+    status.write(&mut text);
+    push(wire, "Cache-Status", &text);
+}
+
+fn push(wire: &mut WireHead, name: &str, value: impl AsRef<[u8]>) {
+    if let Err(error) = wire.push(name, value) {
+        tracing::warn!(name, %error, "field left out of a reply");
+    }
+}
+
+fn push_number(wire: &mut WireHead, name: &str, value: u64) {
+    push(wire, name, value.to_string());
+}
+
+/// Joins the client's connection and the origin's after a 101.
+fn switch(upgrade: Upgrade) -> UpgradeHandler {
+    Box::new(move |mut client| {
+        Box::pin(async move {
+            match upgrade.await {
+                Ok(mut origin) => {
+                    // Either side closing ends the tunnel; how it ended concerns the two of them.
+                    let ended = tokio::io::copy_bidirectional(&mut client, &mut origin).await;
+                    tracing::debug!(?ended, "tunnel closed");
+                }
+                Err(error) => tracing::warn!(%error, "the origin agreed to switch protocols and then did not"),
+            }
+        })
+    })
+}

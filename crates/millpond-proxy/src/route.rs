@@ -1,0 +1,175 @@
+//! Which route a request takes.
+
+use crate::hint::Hint;
+use crate::profile;
+use millpond_config::{Config, FieldRules, HostPattern, Pass, PathPrefix};
+use millpond_engine::{Context, Target};
+use millpond_exchange::{RequestHead, Scheme};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The request fields every route sets on the way to the origin.
+const ALWAYS_REWRITTEN: [&str; 8] = [
+    "forwarded",
+    "host",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+    "connection",
+];
+
+/// One route, ready for use.
+pub(crate) struct Route {
+    pub name: Arc<str>,
+    pub hint: Hint,
+    host: Option<HostPattern>,
+    path_prefix: PathPrefix,
+    strip_prefix: bool,
+    base_path: String,
+    pub preserve_host: bool,
+    pub pass: Pass,
+    pub request_fields: FieldRules,
+    pub response_fields: FieldRules,
+    pub request_body: Option<u64>,
+    pub context: Arc<Context>,
+}
+
+impl Route {
+    fn new(route: &millpond_config::Route, offline: bool) -> Self {
+        let upstream = profile::upstream(route);
+        let mut rewritten: Vec<Box<str>> = ALWAYS_REWRITTEN.iter().map(|name| (*name).into()).collect();
+        let rules = &route.request_fields;
+        rewritten.extend(rules.set.keys().chain(&rules.remove).map(|name| name.as_str().to_ascii_lowercase().into()));
+        let context = Context {
+            profile: profile::profile(&route.policy, offline),
+            query: profile::query_rules(&route.query),
+            upstream: Arc::new(upstream),
+            rewritten,
+        };
+        Self {
+            name: route.label().into(),
+            hint: Hint::default(),
+            host: route.host.clone(),
+            path_prefix: route.path_prefix.clone(),
+            strip_prefix: route.strip_prefix,
+            base_path: route.origin.base_path().trim_end_matches('/').to_owned(),
+            preserve_host: route.preserve_host,
+            pass: route.pass.clone(),
+            request_fields: route.request_fields.clone(),
+            response_fields: route.response_fields.clone(),
+            request_body: route.limits.request_body.bytes(),
+            context: Arc::new(context),
+        }
+    }
+
+    fn takes(&self, host: &str, path: &str) -> bool {
+        self.takes_host(host) && self.path_prefix.matches(path)
+    }
+
+    fn takes_host(&self, host: &str) -> bool {
+        self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
+    }
+
+    /// The most particular first: exact hosts, wildcards by length, any host; then the longest prefix.
+    fn rank(&self) -> impl Ord + use<> {
+        let host = self.host.as_ref().map(|host| (!host.is_wildcard(), host.name().len()));
+        std::cmp::Reverse((host, self.path_prefix.as_str().len()))
+    }
+
+    /// The target the origin is asked for, and the key is made of.
+    pub fn target<'a>(&'a self, head: &'a RequestHead) -> RoutedTarget<'a> {
+        let upstream = &self.context.upstream;
+        let authority = if self.preserve_host && !head.authority.is_empty() { &head.authority } else { &upstream.authority };
+        RoutedTarget { scheme: upstream.scheme, authority, path_and_query: self.path(&head.path_and_query) }
+    }
+
+    fn path<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
+        if path_and_query == "*" {
+            return Cow::Borrowed(path_and_query);
+        }
+        let mut rest = path_and_query;
+        if self.strip_prefix {
+            rest = rest.strip_prefix(self.path_prefix.as_str().trim_end_matches('/')).unwrap_or(rest);
+        }
+        if self.base_path.is_empty() && rest.starts_with('/') {
+            return Cow::Borrowed(rest);
+        }
+        let slash = if rest.starts_with('/') { "" } else { "/" };
+        Cow::Owned(format!("{}{slash}{rest}", self.base_path))
+    }
+}
+
+/// A target as a route maps it.
+pub(crate) struct RoutedTarget<'a> {
+    pub scheme: Scheme,
+    pub authority: &'a str,
+    pub path_and_query: Cow<'a, str>,
+}
+
+impl RoutedTarget<'_> {
+    pub fn as_target(&self) -> Target<'_> {
+        Target { scheme: self.scheme, authority: self.authority, path_and_query: &self.path_and_query }
+    }
+}
+
+/// Why no route takes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoute {
+    /// No route serves this host (421).
+    Host,
+    /// A route serves the host, but none the path (404).
+    Path,
+}
+
+/// All routes, the most particular first.
+pub(crate) struct RouteTable(Vec<Route>);
+
+impl RouteTable {
+    pub fn new(config: &Config) -> Self {
+        let mut routes: Vec<Route> = config.routes().iter().map(|route| Route::new(route, config.offline)).collect();
+        routes.sort_by_key(Route::rank);
+        Self(routes)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names of the routes and the upstream of each, for the log.
+    pub fn describe(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|route| {
+            let upstream = &route.context.upstream;
+            (&*route.name, format!("{}://{}{}", upstream.scheme, upstream.authority, route.base_path))
+        })
+    }
+
+    /// The route for a request to `authority`.
+    pub fn find(&self, authority: &str, path_and_query: &str) -> Result<&Route, NoRoute> {
+        let host = host_of(authority);
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        if let Some(route) = self.0.iter().find(|route| route.takes(host, path)) {
+            return Ok(route);
+        }
+        Err(if self.0.iter().any(|route| route.takes_host(host)) { NoRoute::Path } else { NoRoute::Host })
+    }
+
+    /// True when an absolute-form target may name `authority`: a host some route is for, or an origin itself. Anything
+    /// else would make this an open proxy.
+    pub fn knows(&self, authority: &str) -> bool {
+        let host = host_of(authority);
+        self.0.iter().any(|route| {
+            route.host.as_ref().is_some_and(|pattern| pattern.matches(host))
+                || route.context.upstream.authority.eq_ignore_ascii_case(authority)
+        })
+    }
+}
+
+/// The host of an authority, brackets of an IPv6 address kept.
+fn host_of(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}

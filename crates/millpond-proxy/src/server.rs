@@ -1,0 +1,323 @@
+//! A running proxy: workers, each with its own runtime, listener and connections to origins, over one shared cache.
+
+use crate::access_log::AccessLog;
+use crate::listener;
+use crate::profile;
+use crate::request_id::RequestIds;
+use crate::route::RouteTable;
+use crate::service::{CacheService, Common};
+use crate::upstream::{TlsError, UpstreamPool, UpstreamTls};
+use millpond_config::Config;
+use millpond_engine::{Clock, CountersSnapshot, Engine, Shared};
+use millpond_exchange::Scheme;
+use millpond_front::{ConnInfo, Drain, FrontLimits, serve_connection};
+use millpond_store::{MemoryOptions, MemoryStore};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How often gathered access log lines are written, at the latest.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How long accepting pauses when the process is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a proxy could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// There is nothing to be a proxy for.
+    #[error("no origin: give --origin URL, or a [[route]] with an origin in the configuration file")]
+    NoOrigin,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}{}", hint(error))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The access log cannot be written.
+    #[error("cannot open the access log {}: {error}", path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Trust towards origins cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system gives no more threads or timers.
+    #[error("cannot start a worker: {0}")]
+    Worker(io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another with --listen",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one with --listen",
+        io::ErrorKind::AddrNotAvailable => "; the address does not belong to this machine",
+        _ => "",
+    }
+}
+
+/// A proxy that has its sockets but does not answer yet.
+pub struct Server {
+    listeners: Vec<std::net::TcpListener>,
+    services: Vec<Arc<CacheService<UpstreamPool>>>,
+    limits: Arc<FrontLimits>,
+    connections: usize,
+    drain_timeout: Duration,
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    routes: Vec<(String, String)>,
+}
+
+impl Server {
+    /// Binds the sockets and builds everything `config` asks for, told the time by `clock`.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong and how to mend it. Nothing runs yet.
+    pub fn bind(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let routes = RouteTable::new(config);
+        if routes.is_empty() {
+            return Err(StartError::NoOrigin);
+        }
+        let described = routes.describe().map(|(name, origin)| (name.to_owned(), origin)).collect();
+        let common = Arc::new(Common { routes, trusted: config.trusted_proxies.clone() });
+        let shared = Shared::new(memory(config), clock);
+        let tls = UpstreamTls::load(config.upstream_ca.as_deref())?;
+        let requested = config.listen.socket_addr();
+        let failed = |error| StartError::Listen { address: requested, error };
+        let listeners = listener::bind(requested, profile::workers(config)).map_err(failed)?;
+        let address = listeners[0].local_addr().map_err(failed)?;
+        let services = listeners
+            .iter()
+            .map(|_| service(config, &common, &shared, &tls))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            listeners,
+            services,
+            limits: Arc::new(profile::front_limits(&config.limits)),
+            connections: config.limits.connections as usize,
+            drain_timeout: config.limits.drain_timeout.duration(),
+            shared,
+            address,
+            routes: described,
+        })
+    }
+
+    /// The address clients connect to, its port resolved.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Each route's name and origin.
+    pub fn routes(&self) -> &[(String, String)] {
+        &self.routes
+    }
+
+    /// Starts answering.
+    ///
+    /// # Errors
+    /// [`StartError::Worker`] when the system gives no thread.
+    pub fn start(self) -> Result<Running, StartError> {
+        let (stop, stopping) = watch::channel(false);
+        let open = Arc::new(AtomicUsize::new(0));
+        let ids = Arc::new(AtomicU64::new(1));
+        let mut workers = Vec::new();
+        for (index, (listener, service)) in self.listeners.into_iter().zip(self.services).enumerate() {
+            let worker = Worker {
+                service,
+                limits: Arc::clone(&self.limits),
+                most: self.connections,
+                open: Arc::clone(&open),
+                ids: Arc::clone(&ids),
+                drain_timeout: self.drain_timeout,
+                stopping: stopping.clone(),
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(StartError::Worker)?;
+            let thread = std::thread::Builder::new()
+                .name(format!("millpond-{index}"))
+                .spawn(move || runtime.block_on(worker.run(listener)))
+                .map_err(StartError::Worker)?;
+            workers.push(thread);
+        }
+        Ok(Running { stop, workers, shared: self.shared, address: self.address })
+    }
+}
+
+fn memory(config: &Config) -> MemoryStore {
+    let limits = MemoryOptions {
+        capacity: config.memory.size.bytes(),
+        max_object: Some(config.memory.largest_object().min(config.limits.object.bytes())),
+        ..MemoryOptions::default()
+    };
+    MemoryStore::new(limits)
+}
+
+fn service(
+    config: &Config,
+    common: &Arc<Common>,
+    shared: &Arc<Shared>,
+    tls: &UpstreamTls,
+) -> Result<Arc<CacheService<UpstreamPool>>, StartError> {
+    let log = AccessLog::open(&config.access_log).map_err(|error| StartError::AccessLog {
+        path: config.access_log.file.clone().unwrap_or_default(),
+        error,
+    })?;
+    Ok(Arc::new(CacheService {
+        common: Arc::clone(common),
+        engine: Engine::new(Arc::clone(shared), UpstreamPool::new(tls.clone())),
+        log,
+        ids: RequestIds::new(),
+    }))
+}
+
+/// A proxy at work. Dropping it leaves the workers running.
+pub struct Running {
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+impl Running {
+    /// The address clients connect to.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> CountersSnapshot {
+        self.shared.counters.snapshot()
+    }
+
+    /// What the workers share: store and counters.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Asks the workers to stop: listeners close, requests in flight finish within the drain timeout.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until every worker has stopped.
+    pub fn wait(self) {
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker ended in a panic; this is a defect of millpond");
+            }
+        }
+    }
+}
+
+/// One thread's part.
+struct Worker {
+    service: Arc<CacheService<UpstreamPool>>,
+    limits: Arc<FrontLimits>,
+    most: usize,
+    open: Arc<AtomicUsize>,
+    ids: Arc<AtomicU64>,
+    drain_timeout: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Worker {
+    async fn run(mut self, listener: std::net::TcpListener) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "a worker cannot use its socket");
+                return;
+            }
+        };
+        let drain = Drain::new();
+        let mut tick = tokio::time::interval(LOG_INTERVAL);
+        let mut stopping = self.stopping.clone();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.accept(stream, peer, &drain),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                _ = tick.tick() => self.flush_log(),
+                _ = stopping.wait_for(|stop| *stop) => break,
+            }
+        }
+        drop(listener);
+        drain.start();
+        if tokio::time::timeout(self.drain_timeout, drain.finished()).await.is_err() {
+            tracing::warn!(connections = drain.connections(), "connections cut at the end of the drain timeout");
+        }
+        self.flush_log();
+    }
+
+    fn flush_log(&self) {
+        if let Some(log) = &self.service.log {
+            log.flush();
+        }
+    }
+
+    fn accept(&mut self, stream: TcpStream, peer: SocketAddr, drain: &Drain) {
+        let place = Place::take(&self.open);
+        if place.count > self.most {
+            tracing::warn!(%peer, limit = self.most, "connection refused: limits.connections reached");
+            tokio::spawn(refuse(stream));
+            return;
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY not set");
+        }
+        let info = ConnInfo {
+            id: self.ids.fetch_add(1, Ordering::Relaxed),
+            peer: Some(peer),
+            local: stream.local_addr().ok(),
+            scheme: Scheme::Http,
+        };
+        let (service, limits, signal) = (Arc::clone(&self.service), Arc::clone(&self.limits), drain.signal());
+        tokio::spawn(async move {
+            let end = serve_connection(stream, info, service, limits, signal).await;
+            tracing::trace!(?end, "connection closed");
+            drop(place);
+        });
+    }
+}
+
+/// One of the connections that may be open at a time.
+struct Place {
+    open: Arc<AtomicUsize>,
+    count: usize,
+}
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        Self { count: open.fetch_add(1, Ordering::Relaxed) + 1, open: Arc::clone(open) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Tells a client over the limit so, and closes.
+async fn refuse(stream: TcpStream) {
+    const REPLY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    // The socket's buffer is empty, so this takes it whole; a client that is gone needs no answer.
+    let _ = stream.try_write(REPLY);
+}

@@ -1,0 +1,100 @@
+//! Laws about variants and refreshing.
+
+use super::Verdict;
+use super::kit::{body_of, check, equal, head, key, only, plain, put, refused, seen, stored, varied};
+use crate::{MAX_VARIANTS, Store, StoreError};
+use millpond_exchange::{Audience, PurgeMode, Record, Selector, Timestamp};
+use std::sync::Arc;
+
+/// A second response for the same selecting fields takes the place of the first.
+pub(super) async fn the_same_variant_is_replaced(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/same");
+    seen(put(&*store, &key, varied("a"), b"first").await)?;
+    seen(put(&*store, &key, varied("a"), b"second").await)?;
+    let found = only(&*store, &key).await?;
+    check(body_of(&*store, &found, None).await? == b"second", "the older response is found")
+}
+
+/// Responses for other selecting fields are kept side by side, the newest first.
+pub(super) async fn other_variants_stay(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/other");
+    for value in ["a", "b", "c"] {
+        seen(put(&*store, &key, varied(value), value.as_bytes()).await)?;
+    }
+    let mut bodies = Vec::new();
+    for entry in stored(&*store, &key).await? {
+        bodies.push(body_of(&*store, &entry, None).await?);
+    }
+    equal("bodies", &bodies, &vec![b"c".to_vec(), b"b".to_vec(), b"a".to_vec()])
+}
+
+/// There are never more variants than the limit; the oldest leaves for the newest.
+pub(super) async fn the_oldest_variant_leaves(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/many");
+    for at in 0..MAX_VARIANTS + 3 {
+        seen(put(&*store, &key, varied(&at.to_string()), b"x").await)?;
+    }
+    let records: Vec<Record> =
+        stored(&*store, &key).await?.iter().map(|entry| entry.record.clone()).collect();
+    let wanted: Vec<Record> = (3..MAX_VARIANTS + 3).rev().map(|at| varied(&at.to_string())).collect();
+    check(records == wanted, &format!("{} variants are kept, or not the newest", records.len()))
+}
+
+/// Entries of different partitions do not replace each other.
+pub(super) async fn partitions_are_variants(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/private");
+    for partition in ["alice", "bob"] {
+        let record = Record { audience: Audience::Private(partition.into()), ..plain() };
+        seen(put(&*store, &key, record, partition.as_bytes()).await)?;
+    }
+    equal("number of entries", &stored(&*store, &key).await?.len(), &2)
+}
+
+/// A refresh brings a new record and head over the same body, under the same identity.
+pub(super) async fn a_refresh_keeps_body_and_identity(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/refresh");
+    seen(put(&*store, &key, varied("a"), b"content").await)?;
+    seen(put(&*store, &key, varied("b"), b"other").await)?;
+    let old = seen(stored(&*store, &key).await?.pop().ok_or("nothing is stored"))?;
+    let newer = Record { date: Timestamp::from_secs(2_000_000), ..varied("a") };
+    let fresh = seen(store.refresh(&old, newer.clone(), head("fresh"), store.epoch()).await)?;
+    equal("identity", &fresh.id, &old.id)?;
+    let entries = stored(&*store, &key).await?;
+    equal("number of entries", &entries.len(), &2)?;
+    let found =
+        seen(entries.iter().find(|entry| entry.id == old.id).ok_or("the refreshed entry is not found"))?;
+    equal("record", &found.record, &newer)?;
+    equal("mark", &found.head.fields.get_str("X-Mark"), &Some("fresh"))?;
+    equal("mark of the entry looked up earlier", &old.head.fields.get_str("X-Mark"), &Some("law"))?;
+    check(body_of(&*store, found, None).await? == b"content", "the refresh changed the body")
+}
+
+/// What was purged cannot be refreshed.
+pub(super) async fn a_refresh_of_what_left_is_refused(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/gone");
+    let old = seen(put(&*store, &key, plain(), b"content").await)?;
+    seen(store.remove(&Selector::Key(key.clone()), PurgeMode::Hard, Timestamp::from_secs(1)).await)?;
+    let refreshed = store.refresh(&old, plain(), head("late"), store.epoch()).await;
+    refused("the refresh of a purged entry", refreshed, |error| *error == StoreError::Gone)?;
+    check(stored(&*store, &key).await?.is_empty(), "a refused refresh left an entry")
+}
+
+/// What was replaced cannot be refreshed: its validator says nothing about the body that is there now.
+pub(super) async fn a_refresh_of_what_was_replaced_is_refused(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/replaced");
+    let old = seen(put(&*store, &key, plain(), b"old").await)?;
+    let new = seen(put(&*store, &key, plain(), b"new").await)?;
+    let refreshed = store.refresh(&old, plain(), head("late"), store.epoch()).await;
+    refused("the refresh of a replaced entry", refreshed, |error| *error == StoreError::Gone)?;
+    let found = only(&*store, &key).await?;
+    equal("identity", &found.id, &new.id)?;
+    equal("mark", &found.head.fields.get_str("X-Mark"), &Some("law"))
+}
+
+/// Every commit makes an entry of its own.
+pub(super) async fn identities_differ(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/identity");
+    let first = seen(put(&*store, &key, plain(), b"content").await)?;
+    let second = seen(put(&*store, &key, plain(), b"content").await)?;
+    check(first.id != second.id, "two commits share an identity")
+}

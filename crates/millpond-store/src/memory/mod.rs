@@ -1,0 +1,15 @@
+//! The memory tier: entries with their bodies in memory, bounded by bytes.
+//!
+//! What must not live here: anything that waits. Every future is ready at its first poll, and [`MemoryStore::lookup`]
+//! needs none at all.
+
+mod doorkeeper;
+mod draft;
+mod index;
+mod options;
+mod shared;
+mod slot;
+mod store;
+
+pub use options::MemoryOptions;
+pub use store::{MemoryStats, MemoryStore};

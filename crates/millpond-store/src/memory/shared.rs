@@ -1,0 +1,260 @@
+//! The state of the memory tier and every change to it.
+//!
+//! Lookups go to the cache alone: one shard, a read lock, one `Arc` cloned. Changes are made under one mutex, which
+//! keeps cache, indexes and purge log in step; bodies that leave are freed after it is released.
+
+use super::doorkeeper::Doorkeeper;
+use super::draft::Ledger;
+use super::index::Index;
+use super::options::{GHOST_SHARE, HOT_SHARE, Layout, MemoryOptions};
+use super::slot::{ByBytes, Leavers, Slot};
+use crate::{Entry, Epoch, MAX_VARIANTS, NewEntry, PurgeLog, StoreError, Variants, covers};
+use foldhash::fast::RandomState;
+use millpond_exchange::{Fields, Key, PurgeMode, Record, ResponseHead, Segments, Selector, Timestamp};
+use quick_cache::OptionsBuilder;
+use quick_cache::sync::Cache;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Slots that left, to be dropped once no lock is held.
+type Gone = Vec<(Key, Slot)>;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    cache: Cache<Key, Slot, ByBytes, RandomState, Leavers>,
+    hasher: RandomState,
+    pub(super) layout: Layout,
+    pub(super) ledger: Arc<Ledger>,
+    standalone: bool,
+    /// A copy of the purge log's epoch, for reading without the mutex.
+    epoch: AtomicU64,
+    state: Mutex<State>,
+}
+
+/// What the mutex guards.
+#[derive(Debug, Default)]
+struct State {
+    index: Index,
+    purges: PurgeLog,
+    doorkeeper: Doorkeeper,
+    last_id: u64,
+    counts: Counts,
+}
+
+/// Running figures.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) entries: u64,
+    pub(super) admitted: u64,
+    pub(super) refused: u64,
+    pub(super) evicted: u64,
+    pub(super) index_rows: u64,
+}
+
+impl Shared {
+    pub(super) fn new(options: &MemoryOptions) -> Self {
+        let layout = Layout::new(options);
+        let hasher = RandomState::default();
+        let cache_options = OptionsBuilder::new()
+            .weight_capacity(layout.weight)
+            .estimated_items_capacity(layout.keys as usize)
+            .shards(layout.shards as usize)
+            .hot_allocation(HOT_SHARE)
+            .ghost_allocation(GHOST_SHARE)
+            .build()
+            .expect("both capacities are given");
+        Self {
+            cache: Cache::with_options(cache_options, ByBytes, hasher.clone(), Leavers),
+            hasher,
+            layout,
+            ledger: Arc::new(Ledger::new(options.max_in_flight.unwrap_or(options.capacity))),
+            standalone: options.standalone,
+            epoch: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn lookup(&self, key: &[u8]) -> Option<Variants> {
+        self.cache.get(key).map(|slot| slot.variants)
+    }
+
+    /// What a lookup that finds nothing says.
+    pub(super) fn nothing(&self) -> Variants {
+        Variants { complete: self.standalone, ..Variants::default() }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let state = self.lock();
+        Counts { index_rows: state.index.len() as u64, ..state.counts }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+
+    pub(super) fn commit(
+        &self,
+        new: NewEntry,
+        body: Segments,
+        trailers: Fields,
+    ) -> Result<Arc<Entry>, StoreError> {
+        let NewEntry { key, record, head, epoch, .. } = new;
+        let (entry, _gone) = {
+            let mut state = self.lock();
+            state.purges.check(epoch, &key, &[&record])?;
+            state.last_id += 1;
+            let (id, body_len) = (state.last_id, body.len());
+            let entry = Entry { key: key.clone(), record, head, body: Some(body), body_len, trailers, id };
+            let entry = Arc::new(entry);
+            let old = self.cache.peek(key.as_bytes());
+            let others = old.iter().flat_map(Slot::entries);
+            let others = others.filter(|other| !other.record.same_variant(&entry.record)).cloned();
+            let list = std::iter::once(Arc::clone(&entry)).chain(others).collect();
+            (entry, self.place(&mut state, &key, old, list))
+        };
+        Ok(entry)
+    }
+
+    pub(super) fn refresh(
+        &self,
+        entry: &Entry,
+        record: Record,
+        head: ResponseHead,
+        epoch: Epoch,
+    ) -> Result<Arc<Entry>, StoreError> {
+        let key = &entry.key;
+        let (entry, _gone) = {
+            let mut state = self.lock();
+            let Some(old) = self.cache.peek(key.as_bytes()) else { return Err(StoreError::Gone) };
+            let Some(current) = old.entries().iter().find(|other| other.id == entry.id) else {
+                return Err(StoreError::Gone);
+            };
+            state.purges.check(epoch, key, &[&current.record, &record])?;
+            let fresh = Arc::new(refreshed(current, record, head));
+            let others = old.entries().iter().filter(|other| other.id != fresh.id);
+            let others = others.filter(|other| !other.record.same_variant(&fresh.record)).cloned();
+            let list = std::iter::once(Arc::clone(&fresh)).chain(others).collect();
+            (fresh, self.place(&mut state, key, Some(old), list))
+        };
+        Ok(entry)
+    }
+
+    pub(super) fn remove(&self, selector: &Selector, mode: PurgeMode, now: Timestamp) -> u64 {
+        let mut gone = Gone::new();
+        let mut removed = 0;
+        let mut state = self.lock();
+        let epoch = state.purges.advance(selector);
+        self.epoch.store(epoch.0, Ordering::Release);
+        for key in state.index.candidates(selector) {
+            let Some(old) = self.cache.peek(key.as_bytes()) else { continue };
+            let covered = |entry: &&Arc<Entry>| covers(selector, &key, &entry.record);
+            let count = old.entries().iter().filter(covered).count() as u64;
+            if count == 0 {
+                continue;
+            }
+            let list = match mode {
+                PurgeMode::Hard => old.entries().iter().filter(|entry| !covered(entry)).cloned().collect(),
+                PurgeMode::Soft => {
+                    let marked =
+                        |entry| if covered(&entry) { stale_from(entry, now) } else { Arc::clone(entry) };
+                    old.entries().iter().map(marked).collect()
+                }
+            };
+            removed += count;
+            gone.extend(self.place(&mut state, &key, Some(old), list));
+        }
+        drop(state);
+        removed
+    }
+
+    /// Puts `list` in the place of `old` under `key`, as far as it fits, and keeps the index in step. Gives back what
+    /// is to be dropped after the mutex.
+    fn place(&self, state: &mut State, key: &Key, old: Option<Slot>, mut list: Vec<Arc<Entry>>) -> Gone {
+        let mut gone = Gone::new();
+        list.truncate(MAX_VARIANTS);
+        if list.is_empty() {
+            gone.extend(self.cache.remove(key.as_bytes()));
+            state.forget(key, old.as_ref());
+            return gone;
+        }
+        let mut slot = Slot::new(key, &list, self.standalone);
+        while slot.weight() > self.layout.max_key && list.len() > 1 {
+            list.pop();
+            slot = Slot::new(key, &list, self.standalone);
+        }
+        if slot.weight() > self.layout.max_key || !self.admits(state, key, old.as_ref(), &slot) {
+            state.counts.refused += 1;
+            // What was there is older than what was refused, and must not outlive it.
+            gone.extend(self.cache.remove(key.as_bytes()));
+            state.forget(key, old.as_ref());
+            return gone;
+        }
+        self.cache.insert_with_lifecycle(key.clone(), slot.clone(), &mut gone);
+        state.note(key, old.as_ref(), &slot);
+        for (key, leaver) in &gone {
+            if !old.as_ref().is_some_and(|old| old.is(leaver)) {
+                state.counts.evicted += leaver.entries().len() as u64;
+                state.forget(key, Some(leaver));
+            }
+        }
+        gone.extend(old.map(|old| (key.clone(), old)));
+        gone
+    }
+
+    /// Whether `slot` may come in. The cache itself protects what is in use from light newcomers; a heavy one would
+    /// push out much at once, so it comes in only where there is room, or when asked for a second time.
+    fn admits(&self, state: &mut State, key: &Key, old: Option<&Slot>, slot: &Slot) -> bool {
+        let room = self.layout.weight.saturating_sub(self.cache.weight());
+        old.is_some()
+            || slot.weight() <= self.layout.light
+            || slot.weight() <= room / self.layout.shards
+            || state.doorkeeper.knows(self.hasher.hash_one(key))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change leaves the state usable at each step, so a panic elsewhere is no reason to stop caching.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// `slot` has come into the cache in the place of `old`.
+    fn note(&mut self, key: &Key, old: Option<&Slot>, slot: &Slot) {
+        let before = old.map_or(0, |old| old.entries().len() as u64);
+        self.index.replace(key, old.into_iter().flat_map(Slot::records), slot.records());
+        self.counts.entries = (self.counts.entries + slot.entries().len() as u64).saturating_sub(before);
+        self.counts.admitted += 1;
+    }
+
+    /// `slot` has left the cache.
+    fn forget(&mut self, key: &Key, slot: Option<&Slot>) {
+        let Some(slot) = slot else { return };
+        self.index.replace(key, slot.records(), std::iter::empty());
+        self.counts.entries = self.counts.entries.saturating_sub(slot.entries().len() as u64);
+    }
+}
+
+/// `entry`, stale from `now` on at the latest.
+fn stale_from(entry: &Arc<Entry>, now: Timestamp) -> Arc<Entry> {
+    let mut marked = Entry::clone(entry);
+    marked.record.stale_from = Some(marked.record.stale_from.map_or(now, |already| already.min(now)));
+    Arc::new(marked)
+}
+
+/// `entry` with another record and head; the body is shared.
+fn refreshed(entry: &Entry, record: Record, head: ResponseHead) -> Entry {
+    Entry {
+        key: entry.key.clone(),
+        record,
+        head,
+        body: entry.body.clone(),
+        body_len: entry.body_len,
+        trailers: entry.trailers.clone(),
+        id: entry.id,
+    }
+}

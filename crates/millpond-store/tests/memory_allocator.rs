@@ -1,0 +1,61 @@
+//! What the memory tier says it takes is what it takes from the allocator. Alone in its binary: it counts every
+//! allocation of the process.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use bytes::Bytes;
+use millpond_exchange::{Fields, PurgeMode, Record, Selector, Timestamp};
+use millpond_store::laws::{entry, key, record};
+use millpond_store::{MemoryOptions, MemoryStore, Store};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const NOW: Timestamp = Timestamp::from_secs(1);
+
+fn taken(region: &Region<'_, System>) -> i64 {
+    let change = region.change();
+    change.bytes_allocated as i64 - change.bytes_deallocated as i64
+}
+
+/// Stores a body that comes as thin slices of large buffers, as from a socket.
+async fn put_sliced(store: &MemoryStore, path: &str, record: Record, length: usize) {
+    let mut writer = store.writer(entry(store, &key("alloc.test", path), record)).await.unwrap();
+    for at in (0..length).step_by(1_400) {
+        let buffer = Bytes::from(vec![1; 64 << 10]);
+        writer.write(buffer.slice(..1_400.min(length - at))).await.unwrap();
+    }
+    writer.commit(Fields::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_bound_holds_for_the_allocator_too() {
+    const CAPACITY: u64 = 8 << 20;
+    // Bodies from nothing to large, with many tags and with none.
+    for (size, named) in [(0, 0), (0, 8), (300, 1), (1_000, 0), (10_000, 2), (300_000, 0), (2_000_000, 1)] {
+        let region = Region::new(ALLOCATOR);
+        let store = MemoryStore::new(MemoryOptions { capacity: CAPACITY, ..MemoryOptions::default() });
+        let mut most = 0;
+        for at in 0..(3 * CAPACITY as usize / (size + 1_000)) {
+            let tags = (0..named).map(|tag| format!("tag-{at}-{tag}").into()).collect();
+            put_sliced(&store, &format!("/{size}/{at}"), Record { tags, ..record(NOW) }, size).await;
+            let taken = taken(&region);
+            most = most.max(taken);
+            assert!(
+                taken <= CAPACITY as i64 + (64 << 10),
+                "{taken} bytes for bodies of {size} with {tags}",
+                tags = 0
+            );
+        }
+        let stats = store.stats();
+        let (said, took) = (stats.bytes as f64, taken(&region) as f64);
+        println!("{size} bytes: says {said}, takes {took}, at most {most}, {} entries", stats.entries);
+        assert!(stats.evicted + stats.refused > 0, "the tier was never full");
+        assert!(took > 0.5 * said, "the tier says {said} bytes and takes only {took}");
+        store.remove(&Selector::All, PurgeMode::Hard, NOW).await.unwrap();
+        drop(store);
+        assert!(taken(&region) < 10_000, "{} bytes are never given back", taken(&region));
+    }
+}

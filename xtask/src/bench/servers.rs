@@ -1,0 +1,224 @@
+//! The servers measured: how each is started, pinned to its core, with its access log and counters on.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::process::{self, Server};
+use crate::{tools, workspace};
+
+/// The longest a server may take to start; varnish compiles its configuration.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A server that can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The one all this is about
+    Millpond,
+    /// Answers from memory, without cache, log or counters: the floor
+    Bare,
+    /// Debian's nginx
+    Nginx,
+    /// Debian's HAProxy
+    Haproxy,
+    /// Debian's Varnish, with varnishncsa for the log
+    Varnish,
+}
+
+/// A server that runs.
+pub struct Running {
+    /// Which one.
+    pub kind: Kind,
+    /// Where it listens.
+    pub address: SocketAddr,
+    processes: Vec<Server>,
+    access_log: Option<PathBuf>,
+}
+
+impl Running {
+    /// Makes sure that it has written an access log, as far as it is one that does.
+    pub fn check_log(&self) -> Result<()> {
+        let Some(log) = &self.access_log else { return Ok(()) };
+        let bytes = log.metadata().with_context(|| format!("the log {}", log.display()))?.len();
+        ensure!(bytes > 0, "{} wrote no access log", self.kind.name());
+        Ok(())
+    }
+
+    /// The processes whose time counts, descendants not named.
+    pub fn pids(&self) -> Vec<u32> {
+        self.processes.iter().map(Server::pid).collect()
+    }
+}
+
+/// What every server is given: a core, an origin, and a directory.
+pub struct Site {
+    core: usize,
+    origin: SocketAddr,
+    /// On disk: logs, configuration.
+    dir: PathBuf,
+    /// In memory: what nginx stores, so that no disk is measured.
+    memory: PathBuf,
+}
+
+impl Site {
+    /// Makes the directories, empty.
+    pub fn create(core: usize, origin: SocketAddr) -> Result<Self> {
+        let dir = workspace::scratch("bench")?.join(std::process::id().to_string());
+        let shm = Path::new("/dev/shm");
+        let memory = if shm.is_dir() { shm.to_path_buf() } else { dir.clone() };
+        let memory = memory.join(format!("millpond-bench-{}", std::process::id()));
+        for path in [&dir, &memory] {
+            std::fs::create_dir_all(path).with_context(|| format!("creating {}", path.display()))?;
+        }
+        Ok(Self { core, origin, dir, memory })
+    }
+
+    /// A command bound to the server's core.
+    fn pinned(&self, program: &Path) -> Result<Command> {
+        let mut command = Command::new(tools::find("taskset")?);
+        command.arg("-c").arg(self.core.to_string()).arg(program);
+        Ok(command)
+    }
+
+    /// Writes a configuration from its template in bench/peers.
+    fn configure(&self, template: &str, port: u16) -> Result<PathBuf> {
+        let source = workspace::root().join("bench/peers").join(template);
+        let text = std::fs::read_to_string(&source)
+            .with_context(|| format!("reading {}", source.display()))?
+            .replace("{{port}}", &port.to_string())
+            .replace("{{origin}}", &self.origin.to_string())
+            .replace("{{origin_port}}", &self.origin.port().to_string())
+            .replace("{{dir}}", &self.dir.to_string_lossy())
+            .replace("{{memory}}", &self.memory.to_string_lossy());
+        let file = self.dir.join(template);
+        std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+        Ok(file)
+    }
+
+    /// Where a server of this kind writes its access log; the templates name the same file.
+    fn access_log(&self, kind: Kind) -> PathBuf {
+        self.dir.join(format!("{}-access.log", kind.name()))
+    }
+
+    /// A new file in the directory, to write to.
+    fn file(&self, name: &str) -> Result<Stdio> {
+        let path = self.dir.join(name);
+        Ok(std::fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?.into())
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // What cannot be removed is a leftover, not a wrong result.
+        let _ = std::fs::remove_dir_all(&self.memory);
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Kind {
+    /// All of them, the one under test first.
+    pub const ALL: [Self; 5] = [Self::Millpond, Self::Bare, Self::Nginx, Self::Haproxy, Self::Varnish];
+
+    /// As tables write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Millpond => "millpond",
+            Self::Bare => "bare",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Varnish => "varnish",
+        }
+    }
+
+    /// The program of a peer.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Varnish => "varnishd",
+            other => other.name(),
+        }
+    }
+
+    /// Whether it is a product to be compared with.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Self::Nginx | Self::Haproxy | Self::Varnish)
+    }
+
+    /// Starts it.
+    pub fn start(self, program: &Path, site: &Site) -> Result<Running> {
+        match self {
+            Self::Millpond => start_millpond(program, site),
+            Self::Bare => {
+                let mut command = site.pinned(program)?;
+                announced(self, site, command.arg("127.0.0.1:0"))
+            }
+            Self::Nginx => one(self, site, program, |command, port| {
+                let file = site.configure("nginx.conf", port)?;
+                command.arg("-e").arg(site.dir.join("nginx-error.log")).arg("-c").arg(file);
+                Ok(())
+            }),
+            Self::Haproxy => one(self, site, program, |command, port| {
+                let file = site.configure("haproxy.conf", port)?;
+                command.arg("-db").arg("-f").arg(file).stdout(site.file("haproxy-access.log")?);
+                Ok(())
+            }),
+            Self::Varnish => start_varnish(program, site),
+        }
+    }
+}
+
+/// Starts a server that is told its port.
+fn one(
+    kind: Kind,
+    site: &Site,
+    program: &Path,
+    complete: impl FnOnce(&mut Command, u16) -> Result<()>,
+) -> Result<Running> {
+    let mut command = site.pinned(program)?;
+    let port = process::free_port()?;
+    complete(&mut command, port)?;
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut server = Server::start(&mut command)?;
+    server.wait_for(address, START_LIMIT)?;
+    Ok(Running { kind, address, processes: vec![server], access_log: Some(site.access_log(kind)) })
+}
+
+fn start_millpond(program: &Path, site: &Site) -> Result<Running> {
+    let file = site.configure("millpond.toml", 0)?;
+    let mut command = site.pinned(program)?;
+    command.arg("serve").arg("--config").arg(file).args(["--origin", &format!("http://{}", site.origin)]);
+    command.args(["--listen", "127.0.0.1:0"]).stderr(site.file("millpond-error.log")?);
+    announced(Kind::Millpond, site, &mut command)
+}
+
+/// Starts a server that says on its first line where it listens.
+fn announced(kind: Kind, site: &Site, command: &mut Command) -> Result<Running> {
+    let (server, line) = Server::start_and_read_line(command, START_LIMIT)?;
+    let address = line
+        .strip_prefix("listening on http://")
+        .and_then(|address| address.trim_end_matches('/').parse().ok())
+        .with_context(|| format!("the first line is not where it listens: {line}"))?;
+    let access_log = (kind != Kind::Bare).then(|| site.access_log(kind));
+    Ok(Running { kind, address, processes: vec![server], access_log })
+}
+
+fn start_varnish(program: &Path, site: &Site) -> Result<Running> {
+    let name = site.dir.join("varnish");
+    let mut running = one(Kind::Varnish, site, program, |command, port| {
+        let file = site.configure("varnish.vcl", port)?;
+        command.args(["-F", "-j", "none", "-T", "none", "-s", "malloc,256m", "-p", "thread_pools=1"]);
+        command.args(["-p", "timeout_idle=3600", "-l", "512m"]);
+        command.arg("-a").arg(format!("127.0.0.1:{port}")).arg("-n").arg(&name).arg("-f").arg(file);
+        command.stdout(site.file("varnish.log")?).stderr(site.file("varnish-error.log")?);
+        Ok(())
+    })?;
+    let mut log = site.pinned(&tools::find("varnishncsa")?)?;
+    log.arg("-n").arg(&name).arg("-w").arg(site.access_log(Kind::Varnish)).stdout(Stdio::null());
+    running.processes.push(Server::start(&mut log)?);
+    Ok(running)
+}

@@ -1,0 +1,147 @@
+//! The programs the tests use: finding them, and installing what is missing.
+//!
+//! Debian's packages are installed without starting any system service: the tests start their own, on free ports.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{process, workspace};
+
+/// The longest an installation may take.
+const INSTALL_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// A program and the Debian package that has it.
+pub struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
+/// What the conformance run needs.
+pub const CONFORMANCE: &[Tool] = &[tool("node", "nodejs"), tool("npm", "npm")];
+
+/// What the benchmark needs.
+pub const BENCH: &[Tool] = &[
+    tool("nginx", "nginx"),
+    tool("haproxy", "haproxy"),
+    tool("varnishd", "varnish"),
+    tool("wrk", "wrk"),
+    tool("taskset", "util-linux"),
+];
+
+/// What the tests of the crates need besides: the real clients.
+pub const CLIENTS: &[Tool] = &[
+    tool("chromium", "chromium"),
+    tool("curl", "curl"),
+    tool("wget", "wget"),
+    tool("git", "git"),
+    tool("cc", "build-essential"),
+];
+
+/// Run by the shell as root, with the packages as arguments.
+///
+/// Debian starts a service when its package is installed, unless `policy-rc.d` forbids it; one that is there already is
+/// somebody's decision and stays.
+const INSTALL: &str = r#"
+set -e
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+guard=/usr/sbin/policy-rc.d
+if [ ! -e $guard ]; then
+    printf '#!/bin/sh\nexit 101\n' > $guard
+    chmod 755 $guard
+    trap 'rm -f $guard' EXIT
+fi
+apt-get -q -o DPkg::Lock::Timeout=120 update
+apt-get -q -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
+"#;
+
+/// Installs everything that `cargo xtask test` needs from Debian.
+pub fn install_all() -> Result<()> {
+    install(&[CLIENTS, CONFORMANCE, BENCH])
+}
+
+/// Installs the missing ones of these tools; does nothing, quickly, when all are there.
+pub fn install(groups: &[&[Tool]]) -> Result<()> {
+    let missing = missing(groups);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("installing Debian packages: {}", missing.join(" "));
+    let mut command = as_root(&missing)?;
+    command.args(["sh", "-c", INSTALL, "install"]).args(&missing);
+    process::run(&mut command, INSTALL_LIMIT)
+        .with_context(|| format!("install these Debian packages yourself: {}", missing.join(" ")))?;
+    let left = self::missing(groups);
+    if !left.is_empty() {
+        bail!("these Debian packages were installed, yet their programs are not found: {}", left.join(" "));
+    }
+    Ok(())
+}
+
+fn missing(groups: &[&[Tool]]) -> Vec<&'static str> {
+    groups
+        .iter()
+        .flat_map(|group| group.iter())
+        .filter(|tool| find(tool.program).is_err())
+        .map(|tool| tool.package)
+        .collect()
+}
+
+/// The beginning of a command that runs as root: `env`, or `sudo env`.
+fn as_root(packages: &[&str]) -> Result<Command> {
+    let advice = || format!("install these Debian packages yourself: {}", packages.join(" "));
+    if find("apt-get").is_err() {
+        bail!("this is not a Debian machine (no apt-get); {}", advice());
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(Command::new("env"));
+    }
+    let sudo = find("sudo").with_context(|| format!("neither root nor sudo; {}", advice()))?;
+    let mut command = Command::new(sudo);
+    command.arg("env");
+    Ok(command)
+}
+
+/// Where a program lies. Servers lie where an ordinary user's PATH does not look, so these places are searched too.
+pub fn find(program: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].iter().map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|file| is_executable(file))
+        .with_context(|| format!("{program} is not installed; `cargo xtask tools` installs it"))
+}
+
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+/// Finds a cargo subcommand, or builds it into the build directory.
+///
+/// The debug build takes a third of the time of the release build, and the tools are not the slow part of anything.
+pub fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    if let Ok(found) = find(name) {
+        return Ok(found);
+    }
+    let home = workspace::scratch("tools")?;
+    let program = home.join("bin").join(name);
+    if !is_executable(&program) {
+        println!("building {name} {version} into {}", home.display());
+        let mut command = workspace::cargo();
+        command.args(["install", name, "--version", version, "--locked", "--debug", "--quiet", "--root"]);
+        // A build directory shared with the workspace would be locked and cluttered.
+        command
+            .arg(&home)
+            .env("CARGO_TARGET_DIR", home.join("build"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "false");
+        process::run(&mut command, INSTALL_LIMIT)?;
+    }
+    Ok(program)
+}
