@@ -61,9 +61,22 @@ apt-get -q -o DPkg::Lock::Timeout=120 update
 apt-get -q -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
 "#;
 
-/// Installs everything that `cargo xtask test` needs from Debian.
+/// Installs everything that `cargo xtask test` needs besides cargo itself.
 pub fn install_all() -> Result<()> {
-    install(&[CLIENTS, CONFORMANCE, BENCH])
+    install(&[CLIENTS, CONFORMANCE, BENCH])?;
+    for (program, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
+        install_component(program, component)?;
+    }
+    Ok(())
+}
+
+/// Adds a part of the Rust toolchain that a minimal installation leaves out.
+fn install_component(program: &str, component: &str) -> Result<()> {
+    if find(program).is_ok() {
+        return Ok(());
+    }
+    let rustup = find("rustup").with_context(|| format!("install {component} beside your cargo"))?;
+    process::run(Command::new(rustup).args(["component", "add", component]), INSTALL_LIMIT)
 }
 
 /// Installs the missing ones of these tools; does nothing, quickly, when all are there.

@@ -56,14 +56,14 @@ pub fn at_root(program: impl AsRef<OsStr>) -> Command {
 
 /// Builds the release binary and returns its path.
 pub fn release_binary() -> Result<PathBuf> {
-    process::run(cargo().args(["build", "--release", "--locked", "-p", "millpond-cli"]), BUILD_LIMIT)?;
+    process::run(cargo().args(["build", "--release", "-p", "millpond-cli"]), BUILD_LIMIT)?;
     built("release/millpond")
 }
 
 /// Builds the bare responder, the floor of the benchmark, and returns its path.
 pub fn bare_responder() -> Result<PathBuf> {
     process::run(
-        cargo().args(["build", "--release", "--locked", "-p", "millpond-front", "--example", "bare"]),
+        cargo().args(["build", "--release", "-p", "millpond-front", "--example", "bare"]),
         BUILD_LIMIT,
     )?;
     built("release/examples/bare")

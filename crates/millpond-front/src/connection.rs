@@ -141,13 +141,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
         Poll::Ready(Ok(read))
     }
 
-    /// Writes all that is queued.
+    /// Writes and flushes all that is queued; `deadline` is kept while nothing moves.
     pub(crate) fn poll_write_all(&mut self, deadline: &mut Option<Instant>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.out.is_empty() {
-            match self.out.poll_write(&mut self.io, cx) {
-                Poll::Ready(written) => {
-                    written?;
+        loop {
+            let polled = if self.out.is_empty() {
+                Pin::new(&mut self.io).poll_flush(cx).map_ok(|()| true)
+            } else {
+                self.out.poll_write(&mut self.io, cx).map_ok(|_| false)
+            };
+            match polled {
+                Poll::Ready(flushed) => {
                     *deadline = None;
+                    if flushed? {
+                        return Poll::Ready(Ok(()));
+                    }
                 }
                 Poll::Pending => {
                     let until = *deadline.get_or_insert_with(|| Instant::now() + self.limits.write_timeout);
@@ -156,7 +163,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
                 }
             }
         }
-        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     async fn write_all(&mut self) -> io::Result<()> {

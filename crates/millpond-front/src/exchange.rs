@@ -58,6 +58,8 @@ struct Exchange<'a, S: Service, IO> {
     /// A byte of the body has been seen.
     body_begun: bool,
     link: Arc<Link>,
+    /// The reply is [`Service::ready`]'s: the request is still in the workspace.
+    is_ready: bool,
     stage: Stage<'a, S::Log>,
     received: Instant,
     write_deadline: Option<Instant>,
@@ -92,6 +94,7 @@ pub(crate) async fn call<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(
         incoming,
         body_begun: false,
         link,
+        is_ready: false,
         stage,
         received,
         write_deadline: None,
@@ -119,6 +122,7 @@ pub(crate) async fn reply<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>
         incoming: Incoming::new(facts.framing),
         body_begun: false,
         link,
+        is_ready: true,
         stage: Stage::Calling(Box::pin(std::future::ready(reply))),
         received,
         write_deadline: None,
@@ -190,7 +194,8 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
             Ok(begun) => begun,
             Err(refusal) => {
                 let outcome = Outcome::not_sent(refusal.status());
-                self.service.finished(Finished { request: None, conn: self.info, log: reply.log, outcome });
+                let (request, log) = (self.request(), reply.log);
+                self.service.finished(Finished { request, conn: self.info, log, outcome });
                 return false;
             }
         };
@@ -338,9 +343,14 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
         Ok(true)
     }
 
+    /// The request, where the service did not take it.
+    fn request(&self) -> Option<&Request> {
+        self.conn.workspace.as_ref().filter(|_| self.is_ready).map(|workspace| &workspace.request)
+    }
+
     /// Tells the service how it went.
-    fn conclude(self, ended: Result<bool, Dead>) -> Ended {
-        let Stage::Sending(sending) = self.stage else {
+    fn conclude(mut self, ended: Result<bool, Dead>) -> Ended {
+        let Some(Stage::Sending(sending)) = self.stage.take() else {
             return if ended.is_ok() { Ended::BadReply } else { Ended::Dead };
         };
         let outcome = Outcome {
@@ -350,8 +360,8 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
             first_byte: sending.first_byte.saturating_duration_since(self.received),
             total: Instant::now().saturating_duration_since(self.received),
         };
-        let log = sending.log;
-        self.service.finished(Finished { request: None, conn: self.info, log, outcome });
+        let (request, log) = (self.request(), sending.log);
+        self.service.finished(Finished { request, conn: self.info, log, outcome });
         match (ended, sending.upgrade) {
             (Err(Dead), _) => Ended::Dead,
             (Ok(_), Some(handler)) => Ended::Upgrade(handler),

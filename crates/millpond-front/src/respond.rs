@@ -57,8 +57,9 @@ pub(crate) fn begin(
 ) -> Result<Begun, Refusal> {
     let status = head.status();
     let upgrade = is_upgrade(status, facts);
-    let switches = status.is_informational();
-    if upgrade != terms.takes_over && (upgrade || switches) || switches && (!upgrade || facts.http10) {
+    // HTTP/1.0 knows no 101; no version knows another 1xx as the last word; an upgrade needs someone to hand it to.
+    let is_final = upgrade || !status.is_informational();
+    if !is_final || upgrade && (!terms.takes_over || facts.http10 && !facts.is_connect) {
         return Err(Refusal::BadReply);
     }
     let coding = if upgrade { Coding::Bodiless(None) } else { choose(&head, &body, facts, terms.announce) };

@@ -14,12 +14,13 @@ use millpond_exchange::{Admission, Method, Record, RecordFlags, RequestHead, Res
 pub struct Admitted {
     /// The facts the policy needs at hit time.
     pub record: Record,
-    /// The head as it is stored and replayed; without Content-Length and Age, which are computed for each reply.
+    /// The head as it is stored and replayed; without Content-Length and Age, which are computed for each
+    /// reply.
     pub head: ResponseHead,
 }
 
-/// Judges whether `response` may be stored. `request` is the request as it was sent to the origin, `partition` the part of
-/// the key that names its user, if there is one.
+/// Judges whether `response` may be stored. `request` is the request as it was sent to the origin,
+/// `partition` the part of the key that names its user, if there is one.
 ///
 /// # Errors
 /// The [`Reason`] why it may not.
@@ -43,6 +44,7 @@ pub fn admit(
         ..200 => return Err(Reason::NotFinal),
         206 => return Err(Reason::Partial),
         304 => return Err(Reason::NotModified),
+        412 | 416 if facts.flags.intersects(REQUEST_SPECIFIC) => return Err(Reason::RequestSpecific),
         _ => {}
     }
     let vary = vary_selectors(&response.fields, &request.fields)?;
@@ -60,8 +62,15 @@ pub fn admit(
     Ok(Admitted { record, head })
 }
 
-/// RFC 9110 section 9.3.3: a response to POST whose Content-Location is its target is what a GET would have brought. It is
-/// stored under the key of a GET, provided that it states its lifetime.
+/// What in a request a 412 or 416 answers to.
+const REQUEST_SPECIFIC: RequestFlags = RequestFlags::RANGE
+    .union(RequestFlags::IF_MATCH)
+    .union(RequestFlags::IF_NONE_MATCH)
+    .union(RequestFlags::IF_MODIFIED_SINCE)
+    .union(RequestFlags::IF_UNMODIFIED_SINCE);
+
+/// RFC 9110 section 9.3.3: a response to POST whose Content-Location is its target is what a GET would have
+/// brought. It is stored under the key of a GET, provided that it states its lifetime.
 fn is_answer_to_get(request: &RequestHead, response: &ResponseHead) -> bool {
     let location = response.fields.get_str("content-location");
     request.method == Method::POST
@@ -87,7 +96,11 @@ pub(crate) fn judge(record: &Record, must_understand: bool, profile: &Profile) -
 /// RFC 9111 section 3, clause by clause, then whether storing would be of any use.
 fn storable(record: &Record, must_understand: bool, profile: &Profile) -> Result<(), Reason> {
     let has = |flag| record.flags.contains(flag);
-    // "the request method is understood by the cache", "the response status code is final": seen to by the caller.
+    // "the request method is understood by the cache", "the response status code is final": seen to by the
+    // caller.
+    if matches!(record.status, 428 | 429 | 431 | 511) {
+        return Err(Reason::StatusNeverStored);
+    }
     // "the must-understand cache directive is present: the cache understands the response status code"
     if must_understand && !is_understood(record.status) {
         return Err(Reason::StatusNotUnderstood);
@@ -96,13 +109,13 @@ fn storable(record: &Record, must_understand: bool, profile: &Profile) -> Result
     if has(RecordFlags::NO_STORE) && !must_understand {
         return Err(Reason::NoStore);
     }
-    // "if the cache is shared: the private response directive is either not present or allows a shared cache to store a
-    // modified response"
+    // "if the cache is shared: the private response directive is either not present or allows a shared cache
+    // to store a modified response"
     if has(RecordFlags::PRIVATE) && profile.is_shared() {
         return Err(Reason::Private);
     }
-    // "if the cache is shared: the Authorization header field is not present in the request or a response directive is
-    // present that explicitly allows shared caching" (section 3.5)
+    // "if the cache is shared: the Authorization header field is not present in the request or a response
+    // directive is present that explicitly allows shared caching" (section 3.5)
     let shareable =
         has(RecordFlags::PUBLIC) || has(RecordFlags::MUST_REVALIDATE) || record.s_maxage.is_some();
     if has(RecordFlags::AUTHORIZED) && profile.is_shared() && !shareable {
@@ -150,7 +163,8 @@ fn worthwhile(record: &Record, profile: &Profile) -> Result<(), Reason> {
 
 /// The option that admits what the RFC alone refuses for `reason`.
 fn overridden(record: &Record, reason: Reason, profile: &Profile) -> Result<Admission, Reason> {
-    let says_nothing = matches!(reason, Reason::NoFreshness | Reason::StatusNotDefault);
+    let says_nothing =
+        matches!(reason, Reason::NoFreshness | Reason::StatusNotDefault | Reason::StatusNeverStored);
     let stated = standard_lifetime(record, profile).basis.is_explicit();
     let admission = if profile.force_cache.is_some() && is_forceable(record.status) {
         Admission::ForceCache
@@ -171,8 +185,8 @@ fn overridden(record: &Record, reason: Reason, profile: &Profile) -> Result<Admi
     Ok(admission)
 }
 
-/// The statuses whose caching requirements this cache implements: the final ones of RFC 9110 section 15 and their
-/// registered companions, without 206 and 304.
+/// The statuses whose caching requirements this cache implements: the final ones of RFC 9110 section 15 and
+/// their registered companions, without 206 and 304.
 const fn is_understood(status: u16) -> bool {
     matches!(status,
         200..=205 | 207 | 208 | 226

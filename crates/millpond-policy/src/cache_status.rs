@@ -24,7 +24,8 @@ pub enum Forward {
 }
 
 impl Forward {
-    /// Why a request whose stored response must be validated, or is unusable, for `reason` goes to the origin.
+    /// Why a request whose stored response must be validated, or is unusable, for `reason` goes to the
+    /// origin.
     pub const fn because_of(reason: Reason) -> Self {
         match reason {
             Reason::RequestNoCache

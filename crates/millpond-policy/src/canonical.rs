@@ -1,5 +1,5 @@
-//! Canonical forms of list-valued request fields. Every form is its own canonical form, and means what the original
-//! means.
+//! Canonical forms of list-valued request fields. Every form is its own canonical form, and means what the
+//! original means.
 
 use crate::lists::{Members, is_token};
 use smallvec::SmallVec;
@@ -39,10 +39,27 @@ struct Weighted<'a> {
     weight: u16,
 }
 
-/// A list of names with weights in canonical form: lower case, no whitespace, the heaviest first, weights in their
-/// shortest form and left out when 1. Members of equal weight are sorted by name when `sort_equal`, else they keep their
-/// order. `None` when the value does not have this syntax.
+/// A list of names with weights in canonical form: lower case, no whitespace, the heaviest first, weights in
+/// their shortest form and left out when 1. Members of equal weight are sorted by name when `sort_equal`,
+/// else they keep their order. `None` when the value does not have this syntax.
 pub(crate) fn canonical_coding_list(value: &[u8], sort_equal: bool) -> Option<Vec<u8>> {
+    let mut canonical = Vec::with_capacity(value.len());
+    write_members(&sorted_members(value, sort_equal)?, |byte| {
+        canonical.push(byte);
+        true
+    });
+    Some(canonical)
+}
+
+/// True when [`canonical_coding_list`] of `value` is `canonical`, without building it; `None` when the value
+/// does not have this syntax.
+pub(crate) fn canonical_coding_equals(value: &[u8], sort_equal: bool, canonical: &[u8]) -> Option<bool> {
+    let mut rest = canonical.iter();
+    let same = write_members(&sorted_members(value, sort_equal)?, |byte| rest.next() == Some(&byte));
+    Some(same && rest.len() == 0)
+}
+
+fn sorted_members(value: &[u8], sort_equal: bool) -> Option<SmallVec<[Weighted<'_>; 8]>> {
     let mut members: SmallVec<[Weighted<'_>; 8]> = SmallVec::new();
     for member in value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty()) {
         members.push(weighted(member)?);
@@ -51,15 +68,14 @@ pub(crate) fn canonical_coding_list(value: &[u8], sort_equal: bool) -> Option<Ve
         let by_weight = b.weight.cmp(&a.weight);
         if sort_equal { by_weight.then_with(|| lower(a.name).cmp(lower(b.name))) } else { by_weight }
     });
-    let mut canonical = Vec::with_capacity(value.len());
-    for (index, member) in members.iter().enumerate() {
-        if index > 0 {
-            canonical.push(b',');
-        }
-        canonical.extend(lower(member.name));
-        write_weight(member.weight, &mut canonical);
-    }
-    Some(canonical)
+    Some(members)
+}
+
+/// Hands the canonical form to `put`, byte by byte, until that answers false; true when it never did.
+fn write_members(members: &[Weighted<'_>], mut put: impl FnMut(u8) -> bool) -> bool {
+    members.iter().enumerate().all(|(index, member)| {
+        (index == 0 || put(b',')) && lower(member.name).all(&mut put) && write_weight(member.weight, &mut put)
+    })
 }
 
 fn lower(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
@@ -105,21 +121,17 @@ fn qvalue(text: &[u8]) -> Option<u16> {
     }
 }
 
-/// Writes `;q=0.5` for 500; nothing for 1000.
-fn write_weight(thousandths: u16, out: &mut Vec<u8>) {
+/// Hands `;q=0.5` for 500 to `put`, nothing for 1000; true when `put` never answered false.
+fn write_weight(thousandths: u16, mut put: impl FnMut(u8) -> bool) -> bool {
     if thousandths == 1000 {
-        return;
+        return true;
     }
-    out.extend_from_slice(b";q=0");
-    if thousandths == 0 {
-        return;
-    }
-    out.push(b'.');
-    let mut rest = thousandths;
-    let mut place = 100;
-    while rest > 0 {
-        out.push(b'0' + (rest / place) as u8);
+    let mut same = b";q=0".iter().all(|byte| put(*byte)) && (thousandths == 0 || put(b'.'));
+    let (mut rest, mut place) = (thousandths, 100);
+    while same && rest > 0 {
+        same = put(b'0' + (rest / place) as u8);
         rest %= place;
         place /= 10;
     }
+    same
 }

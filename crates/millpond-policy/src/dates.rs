@@ -6,11 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The largest delta-seconds value; anything greater means this much (RFC 9111 section 1.2.2).
 pub const DELTA_SECONDS_MAX: u32 = 1 << 31;
 
-/// The longest text that can be a date in any of the three formats: `Wednesday, 09-Nov-94 08:49:37 GMT` is 33 bytes.
+/// The longest text that can be a date in any of the three formats: `Wednesday, 09-Nov-94 08:49:37 GMT` is 33
+/// bytes.
 const DATE_MAX: usize = 40;
 
-/// Parses a date in any of the three formats of RFC 9110 section 5.6.7, ignoring case as RFC 9111 section 4.2 asks of
-/// caches. Anything else, including a zone other than GMT and a weekday that does not fit the day, is `None`.
+/// Parses a date in any of the three formats of RFC 9110 section 5.6.7, ignoring case as RFC 9111 section 4.2
+/// asks of caches. Anything else, including a zone other than GMT and a weekday that does not fit the day, is
+/// `None`.
 pub fn parse_date(value: &[u8]) -> Option<Timestamp> {
     let value = value.trim_ascii();
     if value.len() > DATE_MAX || !value.is_ascii() {
@@ -39,8 +41,8 @@ fn restore_case(text: &mut [u8]) {
     }
 }
 
-/// `time` as an IMF-fixdate (RFC 9110 section 5.6.7), rounded down to the second. Times before 1970 or after 9999 are
-/// moved to the nearest date that can be written.
+/// `time` as an IMF-fixdate (RFC 9110 section 5.6.7), rounded down to the second. Times before 1970 or after
+/// 9999 are moved to the nearest date that can be written.
 pub fn format_date(time: Timestamp) -> String {
     const LAST: u64 = 253_402_300_799;
     let secs = u64::try_from(time.as_secs()).unwrap_or(0).min(LAST);

@@ -1,5 +1,5 @@
-//! Cache-Control (RFC 9111 section 5.2) as data: its members, and what a response's directives say. What follows from
-//! them is decided elsewhere.
+//! Cache-Control (RFC 9111 section 5.2) as data: its members, and what a response's directives say. What
+//! follows from them is decided elsewhere.
 
 use crate::dates::parse_delta_seconds;
 use crate::lists::{Members, is_token};
@@ -20,8 +20,8 @@ impl<'a> Directive<'a> {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// The argument without quotes: token and quoted-string forms mean the same (RFC 9111 section 5.2). `None` when there
-    /// is no argument, or it is neither a token nor a closed quoted string.
+    /// The argument without quotes: token and quoted-string forms mean the same (RFC 9111 section 5.2).
+    /// `None` when there is no argument, or it is neither a token nor a closed quoted string.
     pub fn text(&self) -> Option<Cow<'a, [u8]>> {
         let argument = self.argument?;
         if is_token(argument) {
@@ -37,8 +37,8 @@ impl<'a> Directive<'a> {
     }
 }
 
-/// Undoes quoted-pairs (RFC 9110 section 5.6.4); `None` when a bare quote or a trailing backslash shows that this was no
-/// quoted string.
+/// Undoes quoted-pairs (RFC 9110 section 5.6.4); `None` when a bare quote or a trailing backslash shows that
+/// this was no quoted string.
 fn unescape(inner: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !inner.iter().any(|b| matches!(b, b'"' | b'\\')) {
         return Some(Cow::Borrowed(inner));
@@ -55,8 +55,8 @@ fn unescape(inner: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(plain))
 }
 
-/// Calls `take` with every directive of one Cache-Control field line; answers false when a quoted string in it is not
-/// closed, in which case the caller treats the whole as suspect.
+/// Calls `take` with every directive of one Cache-Control field line; answers false when a quoted string in
+/// it is not closed, in which case the caller treats the whole as suspect.
 pub fn each_directive<'a>(value: &'a [u8], mut take: impl FnMut(Directive<'a>)) -> bool {
     let mut members = Members::new(value);
     for member in members.by_ref() {
@@ -68,8 +68,8 @@ pub fn each_directive<'a>(value: &'a [u8], mut take: impl FnMut(Directive<'a>)) 
     !members.unterminated
 }
 
-/// Splits `name=argument`. Whitespace around `=` is not allowed (RFC 9111 section 5.2): before it, the `=` becomes part of the
-/// argument, so that the directive is known by its name and malformed.
+/// Splits `name=argument`. Whitespace around `=` is not allowed (RFC 9111 section 5.2): before it, the `=`
+/// becomes part of the argument, so that the directive is known by its name and malformed.
 fn split_directive(member: &[u8]) -> Directive<'_> {
     let Some(equals) = member.iter().position(|b| *b == b'=') else {
         return Directive { name: member, argument: None };
@@ -124,8 +124,8 @@ pub enum Qualified {
 }
 
 impl Qualified {
-    /// Takes one occurrence with `argument` into account; an argument that names no field counts as none at all, which
-    /// is the stricter reading.
+    /// Takes one occurrence with `argument` into account; an argument that names no field counts as none at
+    /// all, which is the stricter reading.
     fn note(&mut self, has_argument: bool, text: Option<&[u8]>) {
         let names = if has_argument { text.map(field_names).unwrap_or_default() } else { Vec::new() };
         if names.is_empty() {
@@ -210,7 +210,8 @@ impl ResponseDirectives {
         );
     }
 
-    /// Takes a directive into account. `text` is its argument where that is text, `seconds` where it is a number.
+    /// Takes a directive into account. `text` is its argument where that is text, `seconds` where it is a
+    /// number.
     pub(crate) fn note(
         &mut self,
         name: &[u8],

@@ -6,7 +6,8 @@ use crate::lists::Members;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntityTag<'a> {
     weak: bool,
-    /// With quotes where they were there. Tags without are not valid, but origins send them and compare them as they are.
+    /// With quotes where they were there. Tags without are not valid, but origins send them and compare them
+    /// as they are.
     opaque: &'a [u8],
 }
 

@@ -1,11 +1,11 @@
-//! Updating a stored response with the fields of a newer one (RFC 9111 sections 3.2 and 4.3.4). Which stored response is updated
-//! is decided in `validate`.
+//! Updating a stored response with the fields of a newer one (RFC 9111 sections 3.2 and 4.3.4). Which stored
+//! response is updated is decided in `validate`.
 
 use crate::admit::judge;
 use crate::profile::Profile;
 use crate::reason::Reason;
 use crate::request::{RequestFacts, RequestFlags};
-use crate::stored::{Origin, ResponseFacts, Times, record_of, stored_head};
+use crate::stored::{Origin, ResponseFacts, Times, record_of, remove_unstorable, stored_head};
 use crate::tags::is_tag_field;
 use crate::targeted::OWN_TARGET;
 use crate::validate::Stored;
@@ -69,6 +69,8 @@ pub(crate) fn freshen(
         }
     }
     let facts = ResponseFacts::of(&said, profile);
+    // The stored directives may name a field that only the update brought.
+    remove_unstorable(&mut head.fields, &facts.directives, profile);
     let vary = if response.fields.contains("vary") {
         vary_selectors(&said, &sent.fields)
     } else {
@@ -90,8 +92,8 @@ pub(crate) fn freshen(
     Freshened { index, record, head, fate }
 }
 
-/// RFC 9111 section 3.2: adds every field of `update` to `stored`, replacing what is there, except the fields that stored bytes
-/// depend on. The tag stays too: it names the bytes that are stored.
+/// RFC 9111 section 3.2: adds every field of `update` to `stored`, replacing what is there, except the fields
+/// that stored bytes depend on. The tag stays too: it names the bytes that are stored.
 fn merge(stored: &mut Fields, update: &Fields) {
     const DEPENDED_UPON: [&str; 5] =
         ["content-encoding", "content-range", "content-md5", "content-digest", "etag"];

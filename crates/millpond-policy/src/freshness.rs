@@ -1,5 +1,5 @@
-//! Freshness lifetime and age (RFC 9111 section 4.2), computed from recorded facts so that a changed option acts on stored
-//! responses too. What is done with a stale response is decided in `reuse`.
+//! Freshness lifetime and age (RFC 9111 section 4.2), computed from recorded facts so that a changed option
+//! acts on stored responses too. What is done with a stale response is decided in `reuse`.
 
 use crate::profile::Profile;
 use millpond_exchange::{Record, RecordFlags, Timestamp};
@@ -62,7 +62,8 @@ pub fn freshness_lifetime(record: &Record, profile: &Profile) -> Lifetime {
     override_lifetime(record, profile).unwrap_or(standard)
 }
 
-/// The lifetime by the RFC alone: the clauses of section 4.2.1 in their order, then the heuristic of section 4.2.2.
+/// The lifetime by the RFC alone: the clauses of section 4.2.1 in their order, then the heuristic of section
+/// 4.2.2.
 pub(crate) fn standard_lifetime(record: &Record, profile: &Profile) -> Lifetime {
     if record.flags.contains(RecordFlags::INVALID_FRESHNESS) {
         return Lifetime { secs: 0, basis: Basis::Invalid };
@@ -111,8 +112,8 @@ pub(crate) fn forced(record: &Record, profile: &Profile) -> Option<Duration> {
     profile.force_cache.filter(|_| is_forceable(record.status) && overridable(record))
 }
 
-/// True when a lifetime from an option may apply: not where a cookie is set, nor where the request named its user while the
-/// key does not.
+/// True when a lifetime from an option may apply: not where a cookie is set, nor where the request named its
+/// user while the key does not.
 pub(crate) fn overridable(record: &Record) -> bool {
     let user = record.flags.intersects(RecordFlags::AUTHORIZED | RecordFlags::COOKIE);
     !record.flags.contains(RecordFlags::SET_COOKIE) && (!user || record.flags.contains(RecordFlags::USER_KEY))
@@ -128,8 +129,8 @@ pub(crate) const fn is_forceable(status: u16) -> bool {
     matches!(status, 200..=399) && status != 206 && status != 304
 }
 
-/// The current age of `record` in seconds (RFC 9111 section 4.2.3); at least its initial age, when the clock stands before the
-/// time of receipt.
+/// The current age of `record` in seconds (RFC 9111 section 4.2.3); at least its initial age, when the clock
+/// stands before the time of receipt.
 pub fn current_age(record: &Record, now: Timestamp) -> u32 {
     let resident = now.saturating_since(record.response_time).as_secs();
     record.initial_age.saturating_add(u32::try_from(resident).unwrap_or(u32::MAX))

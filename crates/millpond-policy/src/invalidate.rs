@@ -1,18 +1,18 @@
-//! Invalidation by unsafe requests (RFC 9111 section 4.4, RFC 9875 section 3). What is removed from which store is the engine's
-//! business.
+//! Invalidation by unsafe requests (RFC 9111 section 4.4, RFC 9875 section 3). What is removed from which
+//! store is the engine's business.
 
 use crate::request::MethodClass;
 use fluent_uri::{Uri, UriRef};
 use millpond_exchange::{RequestHead, ResponseHead, Scheme};
 
-/// True when a response to `request` invalidates stored responses: an unsafe or unknown method, and a non-error status
-/// (RFC 9111 section 4.4).
+/// True when a response to `request` invalidates stored responses: an unsafe or unknown method, and a
+/// non-error status (RFC 9111 section 4.4).
 pub fn invalidates(request: &RequestHead, response: &ResponseHead) -> bool {
     MethodClass::of(&request.method) == MethodClass::Unsafe && matches!(response.status.as_u16(), 200..=399)
 }
 
-/// The absolute URLs whose stored responses `response` invalidates: the target URI, and Location and Content-Location where
-/// they are of the same origin. Empty when it invalidates nothing.
+/// The absolute URLs whose stored responses `response` invalidates: the target URI, and Location and
+/// Content-Location where they are of the same origin. Empty when it invalidates nothing.
 pub fn invalidated_by(request: &RequestHead, response: &ResponseHead) -> Vec<String> {
     if !invalidates(request, response) {
         return Vec::new();
@@ -26,8 +26,8 @@ pub fn invalidated_by(request: &RequestHead, response: &ResponseHead) -> Vec<Str
     urls
 }
 
-/// `reference` as an absolute URL without its fragment, if it leads to the origin of `request`: "a cache MUST NOT trigger an
-/// invalidation if the origin of the URI to be invalidated differs" (RFC 9111 section 4.4).
+/// `reference` as an absolute URL without its fragment, if it leads to the origin of `request`: "a cache MUST
+/// NOT trigger an invalidation if the origin of the URI to be invalidated differs" (RFC 9111 section 4.4).
 pub fn resolve_same_origin(request: &RequestHead, reference: &str) -> Option<String> {
     let base_text = request.url();
     let base = Uri::parse(base_text.as_str()).ok()?;
@@ -43,7 +43,8 @@ pub fn resolve_same_origin(request: &RequestHead, reference: &str) -> Option<Str
     same.then(|| resolved.into_string())
 }
 
-/// True when `reference` leads to the target of `request` itself, compared in normal form (RFC 3986 section 6.2.2).
+/// True when `reference` leads to the target of `request` itself, compared in normal form (RFC 3986 section
+/// 6.2.2).
 pub(crate) fn is_target(request: &RequestHead, reference: &str) -> bool {
     let target = resolve_same_origin(request, "").and_then(normal_form);
     target.is_some() && target == resolve_same_origin(request, reference).and_then(normal_form)

@@ -1,9 +1,10 @@
 //! RFC 9111 and its companions as pure functions: no clock, no I/O, no runtime; `now` is an argument.
 //!
-//! The way of a request through the policy: [`RequestFacts::of`] once; [`select`] among the stored records of the key;
-//! [`reuse`] for the one selected; [`precondition`] and [`range`] for what is sent of it. When the origin is asked:
-//! [`conditional_request`], then [`validated`] or [`admit`]; [`stale_on_error`] when it fails; [`invalidated_by`] after unsafe
-//! requests. Every verdict carries its [`Reason`]; every deviation from the RFC is a field of the [`Profile`].
+//! The way of a request through the policy: [`RequestFacts::of`] once; [`select`] among the stored records of
+//! the key; [`reuse`] for the one selected; [`precondition`] and [`range`] for what is sent of it. When the
+//! origin is asked: [`conditional_request`], then [`validated`] or [`admit`]; [`stale_on_error`] when it fails;
+//! [`invalidated_by`] after unsafe requests. Every verdict carries its [`Reason`]; every deviation from the RFC
+//! is a field of the [`Profile`].
 
 mod admit;
 pub mod cache_status;
@@ -38,7 +39,7 @@ pub use profile::{CacheKind, Profile};
 pub use range::{RangeAnswer, range};
 pub use reason::Reason;
 pub use request::{MethodClass, RequestFacts, RequestFlags};
-pub use reuse::{StaleCause, Verdict, reuse, stale_on_error};
+pub use reuse::{StaleCause, Verdict, reuse, stale_on_error, time_to_live};
 pub use stored::{Times, remove_connection_fields, remove_own_fields};
 pub use tags::{cache_groups, cache_tags, invalidated_groups};
 pub use targeted::OWN_TARGET;

@@ -1,8 +1,8 @@
-//! Lists in field values (RFC 9110 section 5.6.1): splitting at commas outside quoted strings. No meaning of any field
-//! lives here.
+//! Lists in field values (RFC 9110 section 5.6.1): splitting at commas outside quoted strings. No meaning of
+//! any field lives here.
 
-/// Iterates over the members of one comma-separated field value, each without surrounding whitespace. Commas within
-/// quoted strings do not separate. Empty members are yielded too.
+/// Iterates over the members of one comma-separated field value, each without surrounding whitespace. Commas
+/// within quoted strings do not separate. Empty members are yielded too.
 #[derive(Clone, Debug)]
 pub(crate) struct Members<'a> {
     rest: Option<&'a [u8]>,
@@ -23,8 +23,8 @@ impl<'a> Iterator for Members<'a> {
         let rest = self.rest.take()?;
         let quoted_end = if self.unterminated { None } else { member_end(rest) };
         let end = quoted_end.unwrap_or_else(|| {
-            // The quote never closes. To read on as if it did would let one stray quote hide every directive behind it,
-            // so quotes count as ordinary bytes from here on, and the caller is told.
+            // The quote never closes. To read on as if it did would let one stray quote hide every directive
+            // behind it, so quotes count as ordinary bytes from here on, and the caller is told.
             self.unterminated = true;
             rest.iter().position(|b| *b == b',').unwrap_or(rest.len())
         });
@@ -35,7 +35,8 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// The offset of the comma that ends the first member, or the length; `None` when a quoted string is not closed.
+/// The offset of the comma that ends the first member, or the length; `None` when a quoted string is not
+/// closed.
 fn member_end(value: &[u8]) -> Option<usize> {
     let mut quoted = false;
     let mut bytes = value.iter().enumerate();

@@ -1,5 +1,5 @@
-//! Answering conditional requests from a stored response (RFC 9111 section 4.3.2, RFC 9110 section 13). Requests that the
-//! cache itself makes conditional are in `validate`.
+//! Answering conditional requests from a stored response (RFC 9111 section 4.3.2, RFC 9110 section 13).
+//! Requests that the cache itself makes conditional are in `validate`.
 
 use crate::dates::parse_date;
 use crate::etag::{EntityTag, entity_tags};
@@ -49,8 +49,8 @@ fn none_match(record: &Record, fields: &Fields) -> bool {
     !entity_tags(lines()).any(|tag| tag.weak_eq(&stored))
 }
 
-/// RFC 9110 section 13.1.3; where the stored response has no Last-Modified, its Date or the time of receipt serves (RFC 9111
-/// section 4.3.2). An invalid date, or several lines, are ignored.
+/// RFC 9110 section 13.1.3; where the stored response has no Last-Modified, its Date or the time of receipt
+/// serves (RFC 9111 section 4.3.2). An invalid date, or several lines, are ignored.
 fn modified_since(record: &Record, fields: &Fields) -> bool {
     let mut lines = fields.get_all("if-modified-since");
     let (Some(line), None) = (lines.next(), lines.next()) else { return true };
@@ -63,8 +63,8 @@ fn modified_since(record: &Record, fields: &Fields) -> bool {
     parse_date(line).is_none_or(|since| stored > since)
 }
 
-/// The 304 (Not Modified) that stands for the stored `head`: exactly the fields of RFC 9110 section 15.4.5, and Last-Modified
-/// where there is no ETag. Age is for the caller to add.
+/// The 304 (Not Modified) that stands for the stored `head`: exactly the fields of RFC 9110 section 15.4.5,
+/// and Last-Modified where there is no ETag. Age is for the caller to add.
 pub fn not_modified_head(head: &ResponseHead) -> ResponseHead {
     const KEPT: [&str; 6] = ["cache-control", "content-location", "date", "etag", "expires", "vary"];
     let with_last_modified = !head.fields.contains("etag");

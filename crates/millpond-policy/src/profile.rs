@@ -12,19 +12,21 @@ pub enum CacheKind {
     Private,
 }
 
-/// How a cache judges. [`Profile::default`] is the standards for a shared cache; every other value is a deviation that
-/// a verdict's reason names.
+/// How a cache judges. [`Profile::default`] is the standards for a shared cache; every other value is a
+/// deviation that a verdict's reason names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Shared or private.
     pub kind: CacheKind,
     /// Targeted fields this cache obeys, in lower case, the most specific first (RFC 9213 section 2.2).
     pub targets: Vec<String>,
-    /// Heuristic freshness as a fraction of the time since Last-Modified (RFC 9111 section 4.2.2); zero turns it off.
+    /// Heuristic freshness as a fraction of the time since Last-Modified (RFC 9111 section 4.2.2); zero turns
+    /// it off.
     pub heuristic_fraction: f32,
     /// The longest heuristic lifetime.
     pub heuristic_max: Duration,
-    /// Lifetime for successful GETs that carry no freshness information at all; `Duration::MAX` keeps until purged.
+    /// Lifetime for successful GETs that carry no freshness information at all; `Duration::MAX` keeps until
+    /// purged.
     pub default_ttl: Option<Duration>,
     /// Lifetime for every 2xx and 3xx, whatever the response says.
     pub force_cache: Option<Duration>,
@@ -36,8 +38,9 @@ pub struct Profile {
     pub stale_while_revalidate: Option<Duration>,
     /// Stale-if-error where the response names none.
     pub stale_if_error: Option<Duration>,
-    /// How long past its lifetime a response may serve while the origin cannot be reached, where neither the response
-    /// nor `stale_if_error` sets a limit (RFC 9111 section 4.2.4); zero never, `Duration::MAX` without limit.
+    /// How long past its lifetime a response may serve while the origin cannot be reached, where neither the
+    /// response nor `stale_if_error` sets a limit (RFC 9111 section 4.2.4); zero never, `Duration::MAX`
+    /// without limit.
     pub stale_if_unreachable: Duration,
     /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store): clients may not force a fetch.
     pub ignore_client_reload: bool,

@@ -1,4 +1,5 @@
-//! Range requests answered from a complete stored response (RFC 9110 section 14): one range of bytes, or the whole.
+//! Range requests answered from a complete stored response (RFC 9110 section 14): one range of bytes, or the
+//! whole.
 
 use crate::dates::parse_date;
 use crate::etag::EntityTag;
@@ -9,7 +10,8 @@ use std::ops::Range;
 /// What part of a stored response a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangeAnswer {
-    /// All of it, with its own status: no range, several, a malformed one, or an If-Range that does not match.
+    /// All of it, with its own status: no range, several, a malformed one, or an If-Range that does not
+    /// match.
     Whole,
     /// These bytes, with 206.
     Part(Range<u64>),
@@ -17,8 +19,8 @@ pub enum RangeAnswer {
     Unsatisfiable,
 }
 
-/// Evaluates Range and If-Range against a stored response of `total_len` bytes (RFC 9110 sections 13.1.5 and 14.2). A server
-/// may ignore Range, which is what happens to anything but one well-formed range of bytes.
+/// Evaluates Range and If-Range against a stored response of `total_len` bytes (RFC 9110 sections 13.1.5 and
+/// 14.2). A server may ignore Range, which is what happens to anything but one well-formed range of bytes.
 pub fn range(fields: &Fields, facts: &RequestFacts, total_len: u64, record: &Record) -> RangeAnswer {
     // Range means something for GET alone (RFC 9110 section 14.2).
     let applies = facts.has(RequestFlags::RANGE) && facts.method == MethodClass::Get && record.status == 200;
@@ -75,8 +77,8 @@ fn position(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// RFC 9110 section 13.1.5: a strong match of the entity tag, or exactly the Last-Modified date where that is a strong
-/// validator.
+/// RFC 9110 section 13.1.5: a strong match of the entity tag, or exactly the Last-Modified date where that is
+/// a strong validator.
 fn if_range_matches(fields: &Fields, record: &Record) -> bool {
     let mut lines = fields.get_all("if-range");
     let (Some(line), None) = (lines.next(), lines.next()) else { return false };
@@ -87,9 +89,9 @@ fn if_range_matches(fields: &Fields, record: &Record) -> bool {
     stored.is_some_and(|stored| stored.strong_eq(&EntityTag::parse(line)))
 }
 
-/// RFC 9110 section 8.8.2.2: Last-Modified is a strong validator when the origin's own clock puts it at least one second
-/// before Date.
-pub(crate) fn has_strong_date(record: &Record) -> bool {
+/// RFC 9110 section 8.8.2.2: Last-Modified is a strong validator when the origin's own clock puts it at least
+/// one second before Date.
+fn has_strong_date(record: &Record) -> bool {
     record.flags.contains(RecordFlags::HAS_DATE)
         && record.last_modified.is_some_and(|modified| record.date.as_secs() > modified.as_secs())
 }

@@ -1,5 +1,5 @@
-//! Every reason the policy can give, once: the Cache-Status detail, the log field, the metric label and the sentence of
-//! `explain` all come from here.
+//! Every reason the policy can give, once: the Cache-Status detail, the log field, the metric label and the
+//! sentence of `explain` all come from here.
 
 use std::fmt;
 
@@ -23,7 +23,8 @@ macro_rules! reasons {
                 }
             }
 
-            /// One plain sentence, with the RFC section, and the option that would change the verdict where there is one.
+            /// One plain sentence, with the RFC section, and the option that would change the verdict where
+            /// there is one.
             pub const fn explain(self) -> &'static str {
                 match self {
                     $(Self::$name => $explanation,)*
@@ -40,6 +41,8 @@ reasons! {
     NotFinal = "not-final", "The status is not a final one (RFC 9111 section 3).";
     Partial = "partial", "A 206 response holds only a part of the representation and is not stored (RFC 9111 section 3.3).";
     NotModified = "not-modified", "A 304 response updates what is stored and is not stored itself (RFC 9111 section 3).";
+    RequestSpecific = "request-specific", "The status answers a precondition or range of this one request (RFC 9110 sections 15.5.13 and 15.5.17), so it says nothing to others.";
+    StatusNeverStored = "status-never-stored", "RFC 6585 forbids storing responses with this status; the setting negative_ttl can name it.";
     StatusNotUnderstood = "status-not-understood", "The response says must-understand and has a status this cache does not understand (RFC 9111 section 5.2.2.3).";
     NoStore = "no-store", "The response says no-store (RFC 9111 section 5.2.2.5); the setting force_cache overrides that.";
     Private = "private", "The response says private, and this cache is shared (RFC 9111 section 5.2.2.7); the setting force_cache overrides that.";

@@ -152,7 +152,8 @@ impl RequestFacts {
         self.flags |= flag;
     }
 
-    /// Reads the request directives of RFC 9111 section 5.2.1. What is malformed counts as the stricter reading.
+    /// Reads the request directives of RFC 9111 section 5.2.1. What is malformed counts as the stricter
+    /// reading.
     fn take_cache_control(&mut self, value: &[u8]) {
         let whole = each_directive(value, |directive| {
             let seconds = || directive.seconds();

@@ -1,5 +1,5 @@
-//! Constructing responses from caches (RFC 9111 section 4): may this stored response answer this request, now? The hit path:
-//! no stored field is parsed here and nothing is allocated.
+//! Constructing responses from caches (RFC 9111 section 4): may this stored response answer this request,
+//! now? The hit path: no stored field is parsed here and nothing is allocated.
 
 use crate::freshness::{Basis, Lifetime, current_age, forced, freshness_lifetime};
 use crate::profile::Profile;
@@ -7,8 +7,8 @@ use crate::reason::Reason;
 use crate::request::{RequestFacts, RequestFlags};
 use millpond_exchange::{Admission, Audience, Record, RecordFlags, Timestamp};
 
-/// How far the clock may stand before the time of receipt until the age of a response counts as unknown: more than clock
-/// adjustment moves it, seconds.
+/// How far the clock may stand before the time of receipt until the age of a response counts as unknown: more
+/// than clock adjustment moves it, seconds.
 const CLOCK_TOLERANCE: i64 = 60;
 
 /// What the policy says of a stored response.
@@ -43,8 +43,8 @@ pub enum StaleCause {
     Status(u16),
 }
 
-/// Judges whether `record`, which the request selects, may answer it at `now`. The clauses of RFC 9111 section 4 in their
-/// order; target and method are matched by the key, Vary by [`crate::select`].
+/// Judges whether `record`, which the request selects, may answer it at `now`. The clauses of RFC 9111
+/// section 4 in their order; target and method are matched by the key, Vary by [`crate::select`].
 pub fn reuse(record: &Record, facts: &RequestFacts, now: Timestamp, profile: &Profile) -> Verdict {
     if let Some(reason) = unusable(record, profile) {
         return Verdict::Unusable(reason);
@@ -66,7 +66,8 @@ pub fn reuse(record: &Record, facts: &RequestFacts, now: Timestamp, profile: &Pr
     if let Some(reason) = request_refuses(record, facts, &state, profile) {
         return Verdict::Validate(reason);
     }
-    // "the stored response is one of the following: fresh, allowed to be served stale, or successfully validated"
+    // "the stored response is one of the following: fresh, allowed to be served stale, or successfully
+    // validated"
     if state.ttl > 0 {
         return Verdict::Fresh { ttl: state.ttl };
     }
@@ -76,8 +77,8 @@ pub fn reuse(record: &Record, facts: &RequestFacts, now: Timestamp, profile: &Pr
     }
 }
 
-/// Judges whether `record` may answer although the origin failed for `cause` (RFC 9111 section 4.2.4, RFC 5861 section 4);
-/// the reason why, or `None` when it may not.
+/// Judges whether `record` may answer although the origin failed for `cause` (RFC 9111 section 4.2.4, RFC
+/// 5861 section 4); the reason why, or `None` when it may not.
 pub fn stale_on_error(
     record: &Record,
     facts: &RequestFacts,
@@ -92,8 +93,8 @@ pub fn stale_on_error(
     if state.prohibits_stale(record, profile) {
         return None;
     }
-    // no-cache is the client's word that it would rather have no answer than an unvalidated one, unless it says itself
-    // what to do on an error.
+    // no-cache is the client's word that it would rather have no answer than an unvalidated one, unless it
+    // says itself what to do on an error.
     let insists = facts.has(RequestFlags::NO_CACHE) && !profile.ignore_client_reload;
     if insists && facts.stale_if_error.is_none() {
         return None;
@@ -110,6 +111,12 @@ pub fn stale_on_error(
             (limit > 0 && staleness <= limit).then_some(Reason::StaleUnreachable)
         }
     }
+}
+
+/// Seconds of freshness left at `now`, negative when stale: what Cache-Status says as `ttl`. A soft purge
+/// counts.
+pub fn time_to_live(record: &Record, now: Timestamp, profile: &Profile) -> i64 {
+    State::of(record, now, profile).ttl
 }
 
 /// Why a stored response is out of bounds for this cache altogether.
@@ -152,8 +159,8 @@ impl State {
         self.ttl.saturating_neg().max(0)
     }
 
-    /// RFC 9111 section 4.2.4: "a cache MUST NOT generate a stale response if it is prohibited by an explicit in-protocol
-    /// directive".
+    /// RFC 9111 section 4.2.4: "a cache MUST NOT generate a stale response if it is prohibited by an explicit
+    /// in-protocol directive".
     fn prohibits_stale(&self, record: &Record, profile: &Profile) -> bool {
         let always = RecordFlags::NO_CACHE | RecordFlags::MUST_REVALIDATE;
         let shared = RecordFlags::PROXY_REVALIDATE;
@@ -189,12 +196,13 @@ fn request_refuses(
     profile: &Profile,
 ) -> Option<Reason> {
     if let Some(max_age) = facts.max_age {
-        // max-age=0 is what browsers send on a reload. RFC 8246 section 2: for an immutable response that is fresh it is
-        // no signal that validation is necessary; no-cache is.
+        // max-age=0 is what browsers send on a reload. RFC 8246 section 2: for an immutable response that is
+        // fresh it is no signal that validation is necessary; no-cache is.
         let reload = max_age == 0;
         let immutable = record.flags.contains(RecordFlags::IMMUTABLE) && state.ttl > 0;
         let disregarded = reload && (profile.ignore_client_reload || immutable);
-        // A response of age zero satisfies max-age=0 literally, but within one second that would make a reload do nothing.
+        // A response of age zero satisfies max-age=0 literally, but within one second that would make a
+        // reload do nothing.
         let too_old = state.age > max_age || reload;
         if too_old && !disregarded {
             return Some(Reason::RequestMaxAge);

@@ -1,5 +1,5 @@
-//! The head of a response as it is stored and replayed (RFC 9111 section 3.1), and the record that goes with it. Whether it
-//! is stored at all is decided in `admit`.
+//! The head of a response as it is stored and replayed (RFC 9111 section 3.1), and the record that goes with
+//! it. Whether it is stored at all is decided in `admit`.
 
 use crate::dates::{format_date, parse_date, parse_delta_seconds};
 use crate::directives::{Qualified, ResponseDirectives, Seconds};
@@ -23,8 +23,8 @@ pub struct Times {
     pub response_time: Timestamp,
 }
 
-/// Removes the fields that are for one connection only: Connection, those it names, and those that are so by definition
-/// (RFC 9110 section 7.6.1). For requests and responses.
+/// Removes the fields that are for one connection only: Connection, those it names, and those that are so by
+/// definition (RFC 9110 section 7.6.1). For requests and responses.
 pub fn remove_connection_fields(fields: &mut Fields) {
     const ALWAYS: [&str; 6] =
         ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
@@ -39,8 +39,8 @@ pub fn remove_connection_fields(fields: &mut Fields) {
     });
 }
 
-/// Removes the response fields that are for this cache and not for its clients: its own targeted field (RFC 9213) and
-/// tags for purging.
+/// Removes the response fields that are for this cache and not for its clients: its own targeted field (RFC
+/// 9213) and tags for purging.
 pub fn remove_own_fields(fields: &mut Fields) {
     fields.retain(|field| !is_own(field));
 }
@@ -84,13 +84,14 @@ impl ResponseFacts {
         }
     }
 
-    /// The date to count from: Date, or the time of receipt where it is missing or invalid (RFC 9110 section 6.6.1).
+    /// The date to count from: Date, or the time of receipt where it is missing or invalid (RFC 9110 section
+    /// 6.6.1).
     fn date_or(&self, received: Timestamp) -> Timestamp {
         self.date.unwrap_or(received)
     }
 
-    /// Expires minus Date in seconds; zero for a time in the past, and for an invalid or contradictory field (RFC 9111
-    /// sections 4.2.1 and 5.3).
+    /// Expires minus Date in seconds; zero for a time in the past, and for an invalid or contradictory field
+    /// (RFC 9111 sections 4.2.1 and 5.3).
     fn expires_after(&self, received: Timestamp) -> Option<u32> {
         if !self.has_expires {
             return None;
@@ -122,9 +123,9 @@ fn single<'a>(fields: &'a Fields, name: &'a str) -> Option<&'a [u8]> {
     lines.all(|line| line == first).then_some(first)
 }
 
-/// The Age field (RFC 9111 section 5.1), zero when absent. A list, several lines or anything but digits is an error: the
-/// RFC would have the first member used or the field ignored, which makes old responses look new; see
-/// docs/decisions/0003.
+/// The Age field (RFC 9111 section 5.1), zero when absent. A list, several lines or anything but digits is an
+/// error: the RFC would have the first member used or the field ignored, which makes old responses look new;
+/// see docs/decisions/0003.
 fn age(fields: &Fields) -> Result<u32, ()> {
     let mut lines = fields.get_all("age");
     match (lines.next(), lines.next()) {
@@ -134,9 +135,9 @@ fn age(fields: &Fields) -> Result<u32, ()> {
     }
 }
 
-/// The head as it is stored: without what must not be stored (RFC 9111 section 3.1), what `no-cache` and `private` name
-/// (sections 5.2.2.4 and 5.2.2.7), what is for this cache alone, and what is computed anew for each reply
-/// (Content-Length, Age); with a Date.
+/// The head as it is stored: without what must not be stored (RFC 9111 section 3.1), what `no-cache` and
+/// `private` name (sections 5.2.2.4 and 5.2.2.7), what is for this cache alone, and what is computed anew for
+/// each reply (Content-Length, Age); with a Date.
 pub(crate) fn stored_head(
     response: &ResponseHead,
     facts: &ResponseFacts,

@@ -9,8 +9,8 @@ pub(crate) fn is_tag_field(field: Field<'_>) -> bool {
     field.is("cache-tag") || field.is("surrogate-key")
 }
 
-/// The tags of a response: the members of Cache-Tag (comma-separated) and Surrogate-Key (separated by spaces), sorted, each
-/// once. Tags that are not UTF-8 are left out.
+/// The tags of a response: the members of Cache-Tag (comma-separated) and Surrogate-Key (separated by
+/// spaces), sorted, each once. Tags that are not UTF-8 are left out.
 pub fn cache_tags(fields: &Fields) -> Box<[Box<str>]> {
     let keys = fields.get_all("surrogate-key").flat_map(|line| line.split(u8::is_ascii_whitespace));
     let mut tags: Vec<Box<str>> = members(fields, "cache-tag")

@@ -1,5 +1,5 @@
-//! Targeted cache control (RFC 9213): which field of a response this cache obeys, and its directives as a structured
-//! field.
+//! Targeted cache control (RFC 9213): which field of a response this cache obeys, and its directives as a
+//! structured field.
 
 use crate::dates::DELTA_SECONDS_MAX;
 use crate::directives::ResponseDirectives;
@@ -10,8 +10,8 @@ use sfv::{BareItem, Dictionary, ListEntry, Parser};
 /// The field that is for this cache alone and therefore not passed on.
 pub const OWN_TARGET: &str = "millpond-cache-control";
 
-/// The directives of the first field in `profile.targets` that is present and valid (RFC 9213 section 2.2), and whether that is
-/// [`OWN_TARGET`].
+/// The directives of the first field in `profile.targets` that is present and valid (RFC 9213 section 2.2), and
+/// whether that is [`OWN_TARGET`].
 pub(crate) fn targeted_directives(fields: &Fields, profile: &Profile) -> Option<(ResponseDirectives, bool)> {
     profile.targets.iter().find_map(|target| {
         let directives = parse(fields, target)?;
@@ -19,7 +19,8 @@ pub(crate) fn targeted_directives(fields: &Fields, profile: &Profile) -> Option<
     })
 }
 
-/// Parses the field `name` as a Dictionary; `None` when it is absent, empty or not valid (RFC 9213 section 2.1).
+/// Parses the field `name` as a Dictionary; `None` when it is absent, empty or not valid (RFC 9213 section
+/// 2.1).
 fn parse(fields: &Fields, name: &str) -> Option<ResponseDirectives> {
     let mut lines = fields.get_all(name);
     let first = lines.next()?;

@@ -1,10 +1,10 @@
-//! Validation (RFC 9111 section 4.3): the request that asks the origin, what its answer means, and freshening what is stored by
-//! a 304 or a response to HEAD. How a client's own preconditions are answered is in `precondition`.
+//! Validation (RFC 9111 section 4.3): the request that asks the origin, what its answer means, and freshening
+//! what is stored by a 304 or a response to HEAD. How a client's own preconditions are answered is in
+//! `precondition`.
 
 use crate::etag::{EntityTag, entity_tags};
 use crate::freshen::{Freshened, freshen};
 use crate::profile::Profile;
-use crate::range::has_strong_date;
 use crate::reason::Reason;
 use crate::request::RequestFacts;
 use crate::reuse::{StaleCause, stale_on_error};
@@ -36,17 +36,18 @@ pub enum Validated {
     Replace,
 }
 
-/// Removes the preconditions and the range of a client from `fields`: for a request by which the cache wants the whole
-/// current representation.
+/// Removes the preconditions and the range of a client from `fields`: for a request by which the cache wants
+/// the whole current representation.
 pub fn remove_conditions(fields: &mut Fields) {
     const CONDITIONS: [&str; 6] =
         ["if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range"];
     fields.retain(|field| !CONDITIONS.iter().any(|name| field.is(name)));
 }
 
-/// The fields of a request that validates stored responses (RFC 9111 section 4.3.1), made from those of a client's `request`,
-/// whose own preconditions and range are left out; they are evaluated on the outcome. With a `selected` response, its
-/// validators alone; without one, the entity tags of all `records` of the key. `None` when there is no validator to send.
+/// The fields of a request that validates stored responses (RFC 9111 section 4.3.1), made from those of a
+/// client's `request`, whose own preconditions and range are left out; they are evaluated on the outcome.
+/// With a `selected` response, its validators alone; without one, the entity tags of all `records` of the
+/// key. `None` when there is no validator to send.
 pub fn conditional_request<'a>(
     records: impl Iterator<Item = &'a Record>,
     selected: Option<&Record>,
@@ -84,9 +85,9 @@ fn add_tags<'a>(records: impl Iterator<Item = &'a Record>, fields: &mut Fields) 
     !tags.is_empty() && fields.append("If-None-Match", tags.join(&b", "[..])).is_ok()
 }
 
-/// Judges the `response` to a validation request (RFC 9111 section 4.3.3). `sent` is that request, conditions included,
-/// `facts` are those of the client's request, `stored` the responses of the key that could have been chosen, and `selected`
-/// the index of the one that Vary selects, if any.
+/// Judges the `response` to a validation request (RFC 9111 section 4.3.3). `sent` is that request, conditions
+/// included, `facts` are those of the client's request, `stored` the responses of the key that could have been
+/// chosen (so none of another audience), and `selected` the index of the one that Vary selects, if any.
 pub fn validated(
     stored: &[Stored<'_>],
     selected: Option<usize>,
@@ -142,11 +143,8 @@ fn identify(
         (Some(tag), _) => first(matching(&|record| {
             record.etag.as_deref().is_some_and(|own| EntityTag::parse(own).weak_eq(&tag))
         })),
-        (None, Some(date)) => {
-            let same = matching(&|record| record.last_modified_text.as_deref() == Some(date));
-            let strong = same.iter().all(|index| has_strong_date(stored[*index].record));
-            if strong { same } else { first(same) }
-        }
+        // Variants of one resource often share their date, strong or not, so it is about one of them.
+        (None, Some(date)) => first(matching(&|record| record.last_modified_text.as_deref() == Some(date))),
         (None, None) => Vec::new(),
     };
     if !found.is_empty() {
@@ -160,8 +158,8 @@ fn first(mut found: Vec<usize>) -> Vec<usize> {
     found
 }
 
-/// A 304 that names no validator, or one that fits nothing, to a request that asked about one stored response only. Its
-/// answer can only be about that one: see docs/decisions/0003.
+/// A 304 that names no validator, or one that fits nothing, to a request that asked about one stored response
+/// only. Its answer can only be about that one: see docs/decisions/0003.
 fn identified_by_request(
     stored: &[Stored<'_>],
     selected: Option<usize>,
@@ -176,9 +174,7 @@ fn identified_by_request(
     }
     let asked_about = |record: &Record| match (tag, record.etag.as_deref()) {
         (Some(tag), Some(own)) => EntityTag::parse(own) == tag,
-        (None, _) => {
-            dated && !names_validator && record.last_modified_text.as_deref() == sent.get("if-modified-since")
-        }
+        (None, _) => dated && record.last_modified_text.as_deref() == sent.get("if-modified-since"),
         (Some(_), None) => false,
     };
     let candidates: Vec<usize> =
@@ -201,7 +197,8 @@ pub enum HeadEffect {
     Stale(Record),
 }
 
-/// Freshening by HEAD (RFC 9111 section 4.3.5). `stored` is what a GET would have selected, `body_len` the length of its body.
+/// Freshening by HEAD (RFC 9111 section 4.3.5). `stored` is what a GET would have selected, `body_len` the
+/// length of its body.
 pub fn freshened_by_head(
     stored: Stored<'_>,
     body_len: u64,

@@ -1,7 +1,7 @@
-//! Calculating which stored response a request selects (RFC 9111 section 4.1), and the canonical form of the request
-//! fields that responses vary on.
+//! Calculating which stored response a request selects (RFC 9111 section 4.1), and the canonical form of the
+//! request fields that responses vary on.
 
-use crate::canonical::{canonical_coding_list, canonical_equals, canonical_list};
+use crate::canonical::{canonical_coding_equals, canonical_coding_list, canonical_equals, canonical_list};
 use crate::lists::is_token;
 use crate::reason::Reason;
 use millpond_exchange::{Audience, Fields, Record, RequestHead, VarySelector};
@@ -48,7 +48,8 @@ impl Comparison {
 /// The names a response varies on, in lower case, sorted, each once.
 ///
 /// # Errors
-/// [`Reason::VaryAny`] for `*` anywhere in the list; [`Reason::VaryMalformed`] for a member that is not a field name.
+/// [`Reason::VaryAny`] for `*` anywhere in the list; [`Reason::VaryMalformed`] for a member that is not a
+/// field name.
 pub fn vary_names(response: &Fields) -> Result<Vec<String>, Reason> {
     let mut names = Vec::new();
     for line in response.get_all("vary") {
@@ -80,9 +81,9 @@ pub fn vary_selectors(response: &Fields, request: &Fields) -> Result<Box<[VarySe
         .collect())
 }
 
-/// The canonical value of the request field `name`: its lines combined, whitespace removed where the syntax allows, and
-/// for Accept-Encoding and Accept-Language case and order as well. `None` when the field is absent, which is not the
-/// same as empty.
+/// The canonical value of the request field `name`: its lines combined, whitespace removed where the syntax
+/// allows, and for Accept-Encoding and Accept-Language case and order as well. `None` when the field is
+/// absent, which is not the same as empty.
 pub fn normalise_vary<'a>(name: &str, fields: &'a Fields) -> Option<Cow<'a, [u8]>> {
     let mut lines = fields.iter().filter(|field| field.is(name)).map(|field| field.value);
     let first = lines.next()?;
@@ -110,8 +111,8 @@ fn normalise_line(comparison: Comparison, value: Cow<'_, [u8]>) -> Cow<'_, [u8]>
     }
 }
 
-/// True when `fields` are those of a request that selects `record` (RFC 9111 section 4.1). Allocates only where a value
-/// is not in canonical form already.
+/// True when `fields` are those of a request that selects `record` (RFC 9111 section 4.1). Allocates only
+/// where a field has several lines.
 pub fn selects(record: &Record, fields: &Fields) -> bool {
     record.vary.iter().all(|selector| selector_matches(selector, fields))
 }
@@ -134,12 +135,18 @@ fn selector_matches(selector: &VarySelector, fields: &Fields) -> bool {
     match Comparison::of(name) {
         Comparison::Singleton => false,
         Comparison::List => canonical_equals(first, stored),
-        _ => normalise_vary(name, fields).is_some_and(|value| *value == *stored),
+        Comparison::AcceptEncoding => coding_equals(first, true, stored),
+        Comparison::AcceptLanguage => coding_equals(first, false, stored),
     }
 }
 
-/// The index of the stored response that a request with `fields`, of a client of `partition`, selects: among those that
-/// match, the one with the newest Date (RFC 9111 section 4.1). Private entries are seen by their own partition alone.
+fn coding_equals(value: &[u8], sort_equal: bool, stored: &[u8]) -> bool {
+    canonical_coding_equals(value, sort_equal, stored).unwrap_or_else(|| canonical_equals(value, stored))
+}
+
+/// The index of the stored response that a request with `fields`, of a client of `partition`, selects: among
+/// those that match, the one with the newest Date (RFC 9111 section 4.1). Private entries are seen by their
+/// own partition alone.
 pub fn select<'a>(
     records: impl Iterator<Item = &'a Record>,
     fields: &Fields,
@@ -164,8 +171,8 @@ pub fn may_be_given(record: &Record, partition: Option<&str>) -> bool {
     }
 }
 
-/// Rewrites Accept-Encoding and Accept-Language to the form in which requests are compared, so that what selects a
-/// response is also what the origin chose it by. Nothing changes in what the fields mean.
+/// Rewrites Accept-Encoding and Accept-Language to the form in which requests are compared, so that what
+/// selects a response is also what the origin chose it by. Nothing changes in what the fields mean.
 pub fn normalise_request(request: &mut RequestHead) {
     for name in ["Accept-Encoding", "Accept-Language"] {
         if let Some(canonical) = rewritten(name, &request.fields) {

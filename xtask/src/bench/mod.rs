@@ -44,6 +44,9 @@ const QUICK_SIZES: [&str; 2] = ["1k", "128k"];
 /// How long every server is warmed up with each size before the first round.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// The highest load of a quiet machine.
+const QUIET: f64 = 0.5;
+
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
 pub struct Options {
@@ -125,6 +128,7 @@ impl Options {
 /// Measures and prints.
 pub fn run(options: &Options) -> Result<()> {
     let (server_core, client_core) = options.cores()?;
+    let busy_before = other_load();
     tools::install(&[tools::BENCH])?;
     let (sizes, kinds) = (options.sizes()?, options.kinds());
     let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
@@ -154,6 +158,9 @@ pub fn run(options: &Options) -> Result<()> {
         server.check_log()?;
     }
     report.print(&sizes, &kinds);
+    if let Some(load) = busy_before {
+        println!("other programs were running (load {load}): the figures are rough");
+    }
     if options.quick {
         println!("one short round: these figures decide nothing");
     }
@@ -161,6 +168,13 @@ pub fn run(options: &Options) -> Result<()> {
         report.write(file)?;
     }
     Ok(())
+}
+
+/// The load of the machine in the last minute, when it is high enough to spoil the figures.
+fn other_load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = text.split(' ').next()?.parse().ok()?;
+    (load > QUIET).then_some(load)
 }
 
 /// The cores this program may run on; in a container they need not begin with 0.

@@ -56,8 +56,10 @@ pub fn store(request: &RequestHead, response: &ResponseHead, profile: &Profile) 
     admit(request, &RequestFacts::of(request), response, times(0), None, profile)
 }
 
-/// What becomes of a response to a GET with `first`, when a GET with `second` comes `later` seconds after: one of
-/// `refused REASON`, `fresh TTL`, `stale REASON TTL`, `refresh REASON TTL`, `validate REASON`, `unusable REASON`.
+/// What becomes of a response to a GET with `first`, when a GET with `second` comes `later` seconds after:
+/// one of
+/// `refused REASON`, `fresh TTL`, `stale REASON TTL`, `refresh REASON TTL`, `validate REASON`, `unusable
+/// REASON`.
 pub fn outcome(
     first: Lines<'_>,
     status: u16,

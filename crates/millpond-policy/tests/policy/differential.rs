@@ -1,5 +1,5 @@
-//! The same cases judged by the crate `http-cache-semantics`. Where the two differ, the reason is named here, and each reason
-//! named is one that occurs.
+//! The same cases judged by the crate `http-cache-semantics`. Where the two differ, the reason is named here,
+//! and each reason named is one that occurs.
 
 use crate::common::{START, get, outcome, response};
 use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};

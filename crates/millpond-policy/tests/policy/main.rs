@@ -1,5 +1,5 @@
-//! The policy, checked through its public functions: a table for each section of an RFC, then properties, then a comparison with
-//! another implementation.
+//! The policy, checked through its public functions: a table for each section of an RFC, then properties,
+//! then a comparison with another implementation.
 
 mod common;
 mod differential;

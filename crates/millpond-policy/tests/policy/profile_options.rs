@@ -2,7 +2,7 @@
 
 use crate::common::{Lines, Table, at, get, outcome, private, response, store, times, verdict};
 use millpond_exchange::Admission;
-use millpond_policy::{Basis, Profile, RequestFacts, admit, freshness_lifetime, reuse};
+use millpond_policy::{Basis, Profile, RequestFacts, admit, freshness_lifetime, reuse, time_to_live};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -59,6 +59,7 @@ fn force_cache() {
         ("a stated lifetime", &[], 200, &[("Cache-Control", "max-age=5")], "fresh 60"),
         ("a redirect", &[], 302, &[], "fresh 60"),
         ("an error", &[], 404, &[("Last-Modified", "@-9000")], "refused error-status"),
+        ("the least of errors", &[], 400, &[("Cache-Control", "max-age=9")], "refused error-status"),
         ("an error that is fresh", &[], 500, &[("Cache-Control", "max-age=9")], "refused error-status"),
         ("Vary: * stays", &[], 200, &[("Vary", "*")], "refused vary-any"),
         ("with a cookie set", &[], 200, &[("Set-Cookie", "a=b")], "refused set-cookie-refused"),
@@ -88,12 +89,13 @@ fn negative_ttl() {
         ("named", &[], 404, &[], "fresh 60"),
         ("named, not cacheable by default", &[], 500, &[], "fresh 60"),
         ("not named", &[], 502, &[], "refused status-not-default"),
+        ("named, though RFC 6585 forbids it", &[], 429, &[], "fresh 60"),
         ("a success cannot be named", &[], 200, &[], "refused no-freshness"),
         ("a stated lifetime counts", &[], 404, &[("Cache-Control", "max-age=5")], "fresh 5"),
         ("forbidden stays forbidden", &[], 404, &[("Cache-Control", "no-store")], "refused no-store"),
         ("for a user", &[("Cookie", "a=b")], 404, &[], "refused user-request"),
     ];
-    let negative_ttl = vec![(404, MINUTE), (500, MINUTE), (200, MINUTE)];
+    let negative_ttl = vec![(404, MINUTE), (500, MINUTE), (200, MINUTE), (429, MINUTE)];
     check(rows, &Profile { negative_ttl: negative_ttl.clone(), ..Profile::default() });
     let forced = Profile { negative_ttl, force_cache: Some(MINUTE * 2), ..Profile::default() };
     assert_eq!(
@@ -200,4 +202,5 @@ fn soft_purge() {
     assert_eq!(judged(20), "refresh stale-while-revalidate -10", "staleness counts from the purge");
     assert_eq!(judged(41), "validate soft-purged");
     assert_eq!(judged(100), "validate soft-purged");
+    assert_eq!(time_to_live(&record, at(20), &Profile::default()), -10);
 }

@@ -179,7 +179,8 @@ proptest! {
         }
     }
 
-    /// A verdict of fresh means that the age is below the lifetime, and at most the largest stated lifetime has passed.
+    /// A verdict of fresh means that the age is below the lifetime, and at most the largest stated lifetime
+    /// has passed.
     #[test]
     fn never_fresh_beyond_the_lifetime(asked in any_fields(), answer in any_response(), later in 0i64..5_000_000_000) {
         let head = get(&[]);

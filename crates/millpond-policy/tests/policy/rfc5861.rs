@@ -1,4 +1,5 @@
-//! RFC 5861: stale-while-revalidate and stale-if-error; and stale responses in general (RFC 9111 section 4.2.4).
+//! RFC 5861: stale-while-revalidate and stale-if-error; and stale responses in general (RFC 9111 section
+//! 4.2.4).
 
 use crate::common::{Lines, Table, at, get, outcome, private, response, store};
 use millpond_policy::{Profile, RequestFacts, StaleCause, stale_on_error};
@@ -93,4 +94,6 @@ fn windows_from_options() {
     let found =
         |later| stale_on_error(&record, &facts, at(later), &bounded, StaleCause::Unreachable).is_some();
     assert!(found(70) && !found(71));
+    let off = Profile { stale_if_unreachable: Duration::ZERO, ..Profile::default() };
+    assert_eq!(stale_on_error(&record, &facts, at(60), &off, StaleCause::Unreachable), None);
 }

@@ -84,9 +84,12 @@ fn what_a_304_identifies() {
     let one_tag: &[Lines<'_>] = &[&[("ETag", "\"a\"")]];
     let weak_tag: &[Lines<'_>] = &[&[("ETag", "W/\"a\"")]];
     let both: &[Lines<'_>] = &[&[("ETag", "\"a\""), ("Last-Modified", "@-900"), ("Date", "@0")]];
+    let plain: &[Lines<'_>] = &[&[("Cache-Control", "max-age=60")]];
     let dated: &[Lines<'_>] = &[&[("Last-Modified", "@-900"), ("Date", "@0")]];
     let twins: &[Lines<'_>] =
         &[&[("ETag", "\"a\""), ("Date", "@-9")], &[("ETag", "\"a\""), ("Date", "@-5")], &[("ETag", "\"b\"")]];
+    let same_date: &[Lines<'_>] =
+        &[&[("Last-Modified", "@-900"), ("Date", "@-9")], &[("Last-Modified", "@-900"), ("Date", "@-5")]];
     let weak_twins: &[Lines<'_>] =
         &[&[("ETag", "W/\"a\""), ("Date", "@-9")], &[("ETag", "W/\"a\""), ("Date", "@-5")]];
     #[rustfmt::skip]
@@ -96,12 +99,14 @@ fn what_a_304_identifies() {
         ("weak form of a strong tag", one_tag, Some(0), &[("ETag", "W/\"a\"")], "[0]"),
         ("no validator, one was asked about", one_tag, Some(0), &[], "[0]"),
         ("no validator, one was asked about by date", dated, Some(0), &[], "[0]"),
+        ("nothing was asked", plain, Some(0), &[], "unmatched-304"),
         ("same date", dated, Some(0), &[("Last-Modified", "@-900")], "[0]"),
         ("another date", dated, Some(0), &[("Last-Modified", "@-800")], "unmatched-304"),
         ("another tag, to a question about one tag only", one_tag, Some(0), &[("ETag", "\"z\"")], "[0]"),
         ("another tag, where the date may have been compared", both, Some(0), &[("ETag", "\"z\"")], "unmatched-304"),
         ("all with the strong tag, the newest first", twins, None, &[("ETag", "\"a\"")], "[1, 0]"),
         ("all with the strong tag, the selected first", twins, Some(0), &[("ETag", "\"a\"")], "[0, 1]"),
+        ("the date of several: the selected one", same_date, Some(0), &[("Last-Modified", "@-900")], "[0]"),
         ("another variant's tag", twins, None, &[("ETag", "\"b\"")], "[2]"),
         ("no validator, several asked about", twins, None, &[], "unmatched-304"),
         ("unknown tag, several asked about", twins, None, &[("ETag", "\"z\"")], "unmatched-304"),
@@ -170,6 +175,9 @@ fn which_fields_are_updated() {
             .head;
     assert_eq!(head.fields.get("x-kept"), Some(&b"1"[..]), "what the 304 omits is kept");
     assert!(!head.fields.contains("content-length") && !head.fields.contains("age"));
+    let listed = entry(&[("ETag", "\"a\""), ("Cache-Control", "max-age=9, no-cache=\"set-cookie\"")]);
+    let head = freshened(&[listed], &[("Set-Cookie", "a=b")]).head;
+    assert!(!head.fields.contains("set-cookie"), "what the stored no-cache names is not kept");
     let head = freshened(&[entry(&[("ETag", "\"a\"")])], &[("ETag", "\"z\"")]).head;
     assert_eq!(head.fields.get("etag"), Some(&b"\"a\""[..]), "the tag names the stored bytes");
 }
@@ -224,6 +232,22 @@ fn what_an_update_may_not_do() {
         table.row(section, what, format!("{:?}", all[0].fate), expected);
     }
     table.finish();
+}
+
+/// Where the key names the user, an authorised request may update what it fetched.
+#[test]
+fn an_authorised_request_updates_its_own_entry() {
+    let profile = Profile { force_cache: Some(std::time::Duration::from_secs(60)), ..Profile::default() };
+    let request = get(&[("Authorization", "x")]);
+    let facts = RequestFacts::of(&request);
+    let answer = response(200, &[("ETag", "\"a\"")]);
+    let admitted =
+        millpond_policy::admit(&request, &facts, &answer, times(0), Some("ann"), &profile).expect("storable");
+    let Validated::Freshen(all) = validate(&[admitted], Some(0), &request, &response(304, &[]), &profile)
+    else {
+        panic!("not freshened")
+    };
+    assert_eq!(all[0].fate, Fate::Store);
 }
 
 #[test]
