@@ -34,11 +34,13 @@ pub(crate) enum Command {
     /// Check, show or start a configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  millpond completions bash > /etc/bash_completion.d/millpond")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Print the manual page
+    #[command(after_help = "Example:\n  millpond man > millpond.1 && man ./millpond.1")]
     Man,
 }
 
@@ -194,6 +196,11 @@ pub(crate) struct ExplainArgs {
 
 /// Check, show or start a configuration.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  millpond config init > millpond.toml
+  millpond config check --config millpond.toml
+  millpond config show --origin --preset gateway")]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     pub action: ConfigAction,
@@ -201,12 +208,14 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigAction {
-    /// Say everything that is wrong with a configuration, or nothing
+    /// Say everything that is wrong with a configuration
+    #[command(after_help = "Example:\n  millpond config check --config millpond.toml")]
     Check {
         #[command(flatten)]
         common: CommonArgs,
     },
     /// Print the configuration in force
+    #[command(after_help = "Example:\n  millpond config show --origin --config millpond.toml")]
     Show {
         #[command(flatten)]
         common: CommonArgs,
@@ -218,7 +227,9 @@ pub(crate) enum ConfigAction {
         json: bool,
     },
     /// Print the JSON Schema of the configuration file
+    #[command(after_help = "Example:\n  millpond config schema > millpond.schema.json")]
     Schema,
     /// Print a commented file to start from
+    #[command(after_help = "Example:\n  millpond config init > millpond.toml")]
     Init,
 }

@@ -1,12 +1,12 @@
 //! Requests that go past the store, and what an unsafe one makes of the entries it touches.
 
 use crate::answer::{Answer, AnswerHead, EngineError, Outcome};
-use crate::context::Exchange;
+use crate::context::{Context, Exchange, Target};
 use crate::engine::Engine;
 use crate::origin::{Origin, OriginRequest};
 use crate::told::Forwarded;
-use millpond_exchange::{PurgeMode, RequestHead, ResponseHead, Selector};
-use millpond_store::Store as _;
+use crate::hit::key_of;
+use millpond_exchange::{PurgeMode, RequestHead, ResponseHead, Selector, url};
 use std::sync::Arc;
 
 impl<O: Origin> Engine<O> {
@@ -16,15 +16,16 @@ impl<O: Origin> Engine<O> {
         exchange: Exchange,
         forwarded: Forwarded,
     ) -> Result<Answer, EngineError> {
-        self.shared.counters.bypassed.add();
         let Exchange { head, body, context, interim, .. } = exchange;
         let request = head.clone();
         let sent = OriginRequest { upstream: Arc::clone(&context.upstream), head, body, interim };
-        let response = match self.fetch(sent).await {
+        let mut response = match self.fetch(sent).await {
             Ok(response) => response,
             Err(error) => return Err(self.error(error, forwarded)),
         };
-        self.invalidate(&request, &response.head).await;
+        self.shared.counters.bypassed.add();
+        self.invalidate(&request, &response.head, &context).await;
+        millpond_policy::remove_own_fields(&mut response.head.fields);
         let status = forwarded.answered(response.head.status.as_u16());
         Ok(Answer {
             head: AnswerHead::Own(response.head),
@@ -38,10 +39,12 @@ impl<O: Origin> Engine<O> {
     }
 
     /// RFC 9111 section 4.4: a successful unsafe request makes what is stored of its resources invalid.
-    async fn invalidate(&self, request: &RequestHead, response: &ResponseHead) {
+    async fn invalidate(&self, request: &RequestHead, response: &ResponseHead, context: &Context) {
         for url in millpond_policy::invalidated_by(request, response) {
-            let removed = self.shared.store.remove(&Selector::Url(url), PurgeMode::Hard, self.now()).await;
-            match removed {
+            // What is stored has the name its key gives it: normalised, and after the query rules of the route.
+            let Ok((scheme, authority, path_and_query)) = url::split(&url) else { continue };
+            let key = key_of(Target { scheme, authority, path_and_query }, context).to_key();
+            match self.shared.purge(&Selector::Url(key.url()), PurgeMode::Hard).await {
                 Ok(count) => self.shared.counters.invalidated.add_n(count),
                 Err(error) => self.shared.store_failed(&error),
             }

@@ -4,8 +4,8 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::fill::FillTable;
 use crate::origin::{Origin, OriginError, OriginRequest, OriginResponse};
-use millpond_exchange::Timestamp;
-use millpond_store::{MemoryStore, StoreError};
+use millpond_exchange::{PurgeMode, Selector, Timestamp};
+use millpond_store::{MemoryStore, Store as _, StoreError};
 use std::sync::Arc;
 
 /// What every worker of one process shares: the store, the fills under way, the clock, the counters.
@@ -27,6 +27,18 @@ impl Shared {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Removes what `selector` covers from the store, or marks it as stale; answers how many entries that were. Fetches of
+    /// it that are under way finish for those who wait, but whoever asks from now on waits for a new one. A purge must
+    /// come through here: the store knows nothing of fetches.
+    ///
+    /// # Errors
+    /// As [`millpond_store::Store::remove`].
+    pub async fn purge(&self, selector: &Selector, mode: PurgeMode) -> Result<u64, StoreError> {
+        let removed = self.store.remove(selector, mode, self.now()).await;
+        self.fills.part_with(selector);
+        removed
     }
 
     pub(crate) fn store_failed(&self, error: &StoreError) {

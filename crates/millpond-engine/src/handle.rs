@@ -52,7 +52,7 @@ impl<O: Origin> Engine<O> {
         }
     }
 
-    fn find(&self, asked: &Asked, facts: &RequestFacts) -> Found {
+    pub(crate) fn find(&self, asked: &Asked, facts: &RequestFacts) -> Found {
         let target = target_of(&asked.head);
         let key = key_of(target, &asked.context).to_key();
         let variants = self.shared.store.lookup(key.as_bytes()).unwrap_or_default();
@@ -66,12 +66,13 @@ impl<O: Origin> Engine<O> {
     }
 
     /// Answers from the store; a stale entry is refreshed behind the answer.
-    fn serve_found(self: &Arc<Self>, asked: &Asked, facts: &RequestFacts, found: &Found) -> Answer {
+    pub(crate) fn serve_found(self: &Arc<Self>, asked: &Asked, facts: &RequestFacts, found: &Found) -> Answer {
         let Some(entry) = &found.entry else { unreachable_entry() };
         let counters = &self.shared.counters;
         let (outcome, status) = match found.verdict {
             Verdict::ServeStale { why, ttl, refresh } => {
-                if refresh {
+                // Who asks for no fetch causes none, not even one that nobody waits for.
+                if refresh && !facts.only_if_cached() {
                     self.refresh_behind(asked, found);
                 }
                 counters.stale_hits.add();
@@ -96,6 +97,7 @@ impl<O: Origin> Engine<O> {
     ) -> Result<Answer, EngineError> {
         let forwarded = Forwarded { why: forward_of(&found), reason };
         if facts.only_if_cached() || asked.context.profile.offline {
+            self.shared.counters.errors.add();
             return Err(EngineError::NotCached { reason, status: Box::new(forwarded.status()) });
         }
         if asked.head.method == Method::HEAD {
@@ -128,7 +130,8 @@ impl<O: Origin> Engine<O> {
         place: Option<FillKey>,
         interim: bool,
     ) -> Plan {
-        let mut request = asked.head.clone();
+        // What is fetched behind the answer to a HEAD is what a GET would get: only that can be stored.
+        let mut request = RequestHead { method: Method::GET, ..asked.head.clone() };
         millpond_policy::remove_conditions(&mut request.fields);
         Plan {
             place,

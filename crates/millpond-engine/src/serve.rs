@@ -82,12 +82,12 @@ pub(crate) fn from_fill(
             story.answer(AnswerHead::Own(head.head.clone()), Body::Empty, head.announced_len)
         }
         Shape::Whole => {
-            let body = FillReader::body(member, Arc::clone(head), None);
+            let body = FillReader::body(member, head, None);
             story.answer(AnswerHead::Own(head.head.clone()), body, None)
         }
         Shape::Part(range) => {
             let own = part_head(&head.head, &range, head.announced_len.unwrap_or(range.end));
-            let body = FillReader::body(member, Arc::clone(head), Some(range));
+            let body = FillReader::body(member, head, Some(range));
             story.answer(AnswerHead::Own(own), body, None)
         }
         shape => without_body(&shape, &head.head, head.announced_len, story),

@@ -26,6 +26,8 @@ enum Waited {
     OtherVariant(Vec<Box<str>>),
     /// Nothing here for anyone but the leader.
     Alone,
+    /// Nothing here for anyone but the leader because of who that is; another one may do better.
+    Again,
     Failed(OriginError),
 }
 
@@ -38,15 +40,20 @@ impl<O: Origin> Engine<O> {
         forwarded: Forwarded,
     ) -> Result<Answer, EngineError> {
         let mut names = vary_names(found.variants.entries.iter().map(|entry| &entry.record));
-        for _ in 0..ROUNDS {
+        // The answer to a request that forbids storing is for that request, whatever it says.
+        let rounds = if facts.has(RequestFlags::NO_STORE) { 0 } else { ROUNDS };
+        for _ in 0..rounds {
             let place = FillKey { key: found.key.clone(), selectors: selectors(&asked.head, &names) };
-            match self.shared.fills.enter(&place, self.now()) {
+            let unchanged = || self.has_not_changed(&asked, &found);
+            match self.shared.fills.enter(&place, facts.names_user(), self.now(), unchanged) {
                 Role::Alone => break,
-                Role::Leader(fill, member) => {
-                    if let Some(answer) = self.filled_meanwhile(&asked, facts, &mut found) {
-                        self.shared.fills.leave(&place, &fill);
-                        return Ok(answer);
+                Role::Changed => {
+                    found = self.find(&asked, facts);
+                    if matches!(found.verdict, Verdict::Fresh { .. } | Verdict::ServeStale { .. }) {
+                        return Ok(self.serve_found(&asked, facts, &found));
                     }
+                }
+                Role::Leader(fill, member) => {
                     return self.lead(&asked, facts, &found, forwarded, fill, member, Some(place)).await;
                 }
                 Role::Waiter(member) => match self.wait(&asked, facts, &found, forwarded, member).await {
@@ -57,6 +64,7 @@ impl<O: Origin> Engine<O> {
                         names.sort_unstable();
                         names.dedup();
                     }
+                    Waited::Again => {}
                     Waited::Alone => break,
                 },
             }
@@ -66,23 +74,14 @@ impl<O: Origin> Engine<O> {
         self.lead(&asked, facts, &found, forwarded, fill, member, None).await
     }
 
-    /// Between the lookup and the place in the table another fill may have ended: then its entry is there.
-    fn filled_meanwhile(&self, asked: &Asked, facts: &RequestFacts, found: &mut Found) -> Option<Answer> {
-        let variants = self.shared.store.lookup(found.key.as_bytes())?;
-        let entry = Arc::clone(choose(&variants, &asked.head)?);
-        let known = found.entry.as_ref().map(|entry| (entry.id, entry.record.response_time));
-        found.variants = variants;
-        if known == Some((entry.id, entry.record.response_time)) {
-            return None;
+    /// False when another fill has brought something for this request since `found` was looked up.
+    fn has_not_changed(&self, asked: &Asked, found: &Found) -> bool {
+        let variants = self.shared.store.lookup(found.key.as_bytes()).unwrap_or_default();
+        match (choose(&variants, &asked.head), &found.entry) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            (None, _) => true,
+            (Some(_), None) => false,
         }
-        let now = self.now();
-        let verdict = millpond_policy::reuse(&entry.record, facts, now, &asked.context.profile);
-        found.entry = Some(Arc::clone(&entry));
-        let Verdict::Fresh { ttl } = verdict else { return None };
-        self.shared.counters.hits.add();
-        let age = Some(millpond_policy::current_age(&entry.record, now));
-        let story = Story { age, outcome: Outcome::Hit, status: told::hit(ttl) };
-        Some(from_entry(&entry, &asked.head, facts, story))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one request's state, used once")]
@@ -100,8 +99,8 @@ impl<O: Origin> Engine<O> {
         self.start(fill, self.plan(asked, found, place, true), Some(own));
         match member.stage().await {
             Stage::Streaming(head) => Ok(self.lead_stream(asked, facts, forwarded, &head, member)),
-            Stage::Refreshed(entry) => Ok(self.validated(asked, facts, forwarded, &entry, Outcome::Validated)),
-            Stage::Released { status } => {
+            Stage::Refreshed { entry, .. } => Ok(self.validated(asked, facts, forwarded, &entry)),
+            Stage::Released { status, .. } => {
                 if let Some(answer) = self.stale_instead(asked, facts, found, StaleCause::Status(status)) {
                     return Ok(answer);
                 }
@@ -130,7 +129,7 @@ impl<O: Origin> Engine<O> {
         if facts.is_conditional() || facts.has(RequestFlags::RANGE) {
             return from_fill(head, member, &asked.head, facts, story);
         }
-        let body = FillReader::body(member, Arc::clone(head), None);
+        let body = FillReader::body(member, head, None);
         let Story { age, outcome, status } = story;
         let head = AnswerHead::Own(head.origin_head.clone());
         Answer { head, body, announce: None, age, outcome, status, upgrade: None }
@@ -143,12 +142,11 @@ impl<O: Origin> Engine<O> {
         facts: &RequestFacts,
         forwarded: Forwarded,
         entry: &Arc<Entry>,
-        outcome: Outcome,
     ) -> Answer {
         self.shared.counters.validated.add();
         let status = forwarded.answered(304);
         let age = Some(millpond_policy::current_age(&entry.record, self.now()));
-        from_entry(entry, &asked.head, facts, Story { age, outcome, status })
+        from_entry(entry, &asked.head, facts, Story { age, outcome: Outcome::Validated, status })
     }
 
     /// A response that is not stored: for its leader alone.
@@ -178,13 +176,16 @@ impl<O: Origin> Engine<O> {
                 }
                 Err(other) => other,
             },
-            Stage::Refreshed(entry) => match self.fits(&entry.record, asked, facts) {
-                Ok(_) => Waited::Answer(self.validated(asked, facts, forwarded, &entry, Outcome::Validated)),
+            Stage::Refreshed { shared: false, .. } => Waited::Again,
+            Stage::Refreshed { entry, .. } => match self.fits(&entry.record, asked, facts) {
+                Ok(_) => Waited::Answer(self.validated(asked, facts, forwarded, &entry)),
                 Err(other) => other,
             },
-            Stage::Released { status } => self
-                .stale_instead(asked, facts, found, StaleCause::Status(status))
-                .map_or(Waited::Alone, Waited::Answer),
+            Stage::Released { status, personal } => {
+                let otherwise = if personal && !facts.names_user() { Waited::Again } else { Waited::Alone };
+                let stale = self.stale_instead(asked, facts, found, StaleCause::Status(status));
+                stale.map_or(otherwise, Waited::Answer)
+            }
             Stage::Failed(error) => Waited::Failed(error),
             Stage::Waiting => Waited::Alone,
         }

@@ -32,7 +32,8 @@ impl Bare {
                 ("ETag", "\"0123456789abcdef\""),
                 ("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
             ]);
-            let pieces: Vec<_> = vec![b'x'; kib * 1024].chunks(256 * 1024).map(|c| c.to_vec().into()).collect();
+            let pieces: Vec<_> =
+                vec![b'x'; kib * 1024].chunks(256 * 1024).map(|c| c.to_vec().into()).collect();
             Object { path, head, body: Segments::new(pieces) }
         });
         Self { objects: objects.into() }
@@ -55,7 +56,11 @@ impl Service for Bare {
     }
 
     async fn call(&self, _: Request, _: Body, _: Interim, _: &ConnInfo) -> Reply<()> {
-        Reply::new(WireHead::new(StatusCode::NOT_FOUND), Body::from_bytes("try /1k, /16k, /128k or /1m\n"), ())
+        Reply::new(
+            WireHead::new(StatusCode::NOT_FOUND),
+            Body::from_bytes("try /1k, /16k, /128k or /1m\n"),
+            (),
+        )
     }
 }
 

@@ -23,12 +23,21 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 #[derive(Clone, Copy, Debug)]
 enum At {
     /// In the hexadecimal digits; how many there were, and their value.
-    Size { digits: u8, value: u64 },
+    Size {
+        digits: u8,
+        value: u64,
+    },
     /// After `;`, up to CR.
-    Extension { size: u64 },
+    Extension {
+        size: u64,
+    },
     /// The LF of the size line.
-    SizeEnd { size: u64 },
-    Data { left: u64 },
+    SizeEnd {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
     /// CR, then LF after the data.
     DataCr,
     DataLf,
@@ -159,12 +168,47 @@ fn read_trailers(section: &[u8], limits: &FrontLimits) -> Result<Fields, Malform
 /// request modifiers, authentication, and those that say how the content is to be read. They are dropped.
 pub(crate) fn may_trail(name: &str) -> bool {
     const NEVER: [&str; 41] = [
-        "age", "authorization", "cache-control", "connection", "content-encoding", "content-length",
-        "content-location", "content-range", "content-type", "cookie", "date", "expect", "expires", "forwarded",
-        "host", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive",
-        "location", "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization", "proxy-connection",
-        "range", "retry-after", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade", "vary", "via",
-        "warning", "www-authenticate", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+        "age",
+        "authorization",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-location",
+        "content-range",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "expires",
+        "forwarded",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "keep-alive",
+        "location",
+        "max-forwards",
+        "pragma",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "retry-after",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "vary",
+        "via",
+        "warning",
+        "www-authenticate",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
     ];
     !NEVER.iter().any(|never| name.eq_ignore_ascii_case(never))
 }

@@ -9,7 +9,8 @@ use crate::respond::{self, Terms};
 use crate::timer::Timer;
 use crate::workspace::Workspace;
 use crate::{
-    ConnInfo, DrainSignal, Finished, FrontLimits, Outcome, Refusal, Reply, Request, Service, Upgraded, WireHead,
+    ConnInfo, DrainSignal, Finished, FrontLimits, Outcome, Refusal, Reply, Request, Service, Upgraded,
+    WireHead,
 };
 use bytes::BytesMut;
 use millpond_exchange::Body;
@@ -32,7 +33,7 @@ pub enum ConnectionEnd {
     Idle,
     /// The process is shutting down.
     Drained,
-    /// It was handed over to another protocol, and that is done.
+    /// It was handed over to another protocol, and that is done. The drain signal was held until then.
     Upgraded,
     /// The front refused a request.
     Refused(Refusal),
@@ -142,7 +143,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
     }
 
     /// Writes and flushes all that is queued; `deadline` is kept while nothing moves.
-    pub(crate) fn poll_write_all(&mut self, deadline: &mut Option<Instant>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write_all(
+        &mut self,
+        deadline: &mut Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let polled = if self.out.is_empty() {
                 Pin::new(&mut self.io).poll_flush(cx).map_ok(|()| true)
@@ -174,9 +179,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
     /// pipelined requests gets the replies to all of them.
     pub(crate) fn may_persist(&self) -> bool {
         let more = !self.eof || self.workspace.as_ref().is_some_and(|ws| !ws.input.is_empty());
-        more
-            && !self.drain.is_draining()
-            && self.limits.requests.is_none_or(|most| self.replies + 1 < most)
+        more && !self.drain.is_draining() && self.limits.requests.is_none_or(|most| self.replies + 1 < most)
     }
 
     async fn serve_one<S: Service>(&mut self, service: &S, info: &ConnInfo) -> Next {
@@ -203,7 +206,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
         service: &S,
         info: &ConnInfo,
     ) -> Next {
-        if matches!(reply.body, Body::Stream { .. }) || reply.upgrade.is_some() || facts.framing != Framing::None {
+        if matches!(reply.body, Body::Stream { .. })
+            || reply.upgrade.is_some()
+            || facts.framing != Framing::None
+        {
             let received = self.workspace().request.received;
             let ended = Box::pin(exchange::reply(self, service, info, reply, facts, received)).await;
             return self.settle(ended, service, info).await;

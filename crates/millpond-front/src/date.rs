@@ -25,7 +25,11 @@ pub(crate) fn append(to: &mut Vec<u8>, now: Timestamp) {
             let seconds = u64::try_from(now.as_secs()).unwrap_or(0).min(253_402_300_799);
             cached.line.clear();
             // Writing to a Vec does not fail.
-            let _ = write!(cached.line, "Date: {}\r\n", HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds)));
+            let _ = write!(
+                cached.line,
+                "Date: {}\r\n",
+                HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds))
+            );
         }
         to.extend_from_slice(&cached.line);
     });

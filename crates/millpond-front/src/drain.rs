@@ -51,7 +51,9 @@ impl Drain {
     pub fn start(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
         let wakers: Vec<_> = self.shared.lock().slots.iter().flatten().cloned().collect();
-        wakers.iter().for_each(|waker| waker.wake());
+        for waker in wakers {
+            waker.wake();
+        }
     }
 
     /// True once [`Drain::start`] was called.

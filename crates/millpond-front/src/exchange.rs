@@ -7,7 +7,9 @@ use crate::head::Facts;
 use crate::incoming::{Incoming, Piece};
 use crate::link::Link;
 use crate::respond::{self, Filled, Streaming, Terms};
-use crate::{ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, UpgradeHandler, workspace};
+use crate::{
+    ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, UpgradeHandler, workspace,
+};
 use futures_util::future::BoxFuture;
 use http::StatusCode;
 use millpond_exchange::{Body, BodyError, BodyErrorKind, Frame};
@@ -26,7 +28,10 @@ pub(crate) enum Ended {
     Dead,
     /// The service's reply cannot be sent.
     BadReply,
-    Replied { keep_alive: bool, incoming: Incoming },
+    Replied {
+        keep_alive: bool,
+        incoming: Incoming,
+    },
     Upgrade(UpgradeHandler),
 }
 
@@ -44,9 +49,11 @@ struct Sending<L> {
     log: L,
 }
 
+#[expect(clippy::large_enum_variant, reason = "part of an exchange, which is boxed as a whole")]
 enum Stage<'a, L> {
     Calling(BoxFuture<'a, Reply<L>>),
     Sending(Sending<L>),
+    Over,
 }
 
 struct Exchange<'a, S: Service, IO> {
@@ -86,21 +93,7 @@ pub(crate) async fn call<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(
     let received = request.received;
     let call = Box::pin(service.call(request, body, Interim::new(Arc::clone(&link)), info));
     let stage = Stage::Calling(call);
-    run(Exchange {
-        conn,
-        service,
-        info,
-        facts,
-        incoming,
-        body_begun: false,
-        link,
-        is_ready: false,
-        stage,
-        received,
-        write_deadline: None,
-        read_deadline: None,
-    })
-    .await
+    run(Exchange::new(conn, (service, info), facts, stage, link, received)).await
 }
 
 /// Sends a reply that [`Service::ready`] gave and that is not all in memory.
@@ -114,30 +107,44 @@ pub(crate) async fn reply<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>
 ) -> Ended {
     let link = Link::new(false, false);
     link.abandon();
-    run(Exchange {
-        conn,
-        service,
-        info,
-        facts: *facts,
-        incoming: Incoming::new(facts.framing),
-        body_begun: false,
-        link,
-        is_ready: true,
-        stage: Stage::Calling(Box::pin(std::future::ready(reply))),
-        received,
-        write_deadline: None,
-        read_deadline: None,
-    })
-    .await
+    let stage = Stage::Calling(Box::pin(std::future::ready(reply)));
+    let exchange = Exchange::new(conn, (service, info), *facts, stage, link, received);
+    run(Exchange { is_ready: true, ..exchange }).await
 }
 
-async fn run<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(mut exchange: Exchange<'_, S, IO>) -> Ended {
+async fn run<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(
+    mut exchange: Exchange<'_, S, IO>,
+) -> Ended {
     let ended = poll_fn(|cx| exchange.poll(cx)).await;
     exchange.link.cut();
     exchange.conclude(ended)
 }
 
-impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> {
+impl<'a, S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'a, S, IO> {
+    fn new(
+        conn: &'a mut Connection<IO>,
+        (service, info): (&'a S, &'a ConnInfo),
+        facts: Facts,
+        stage: Stage<'a, S::Log>,
+        link: Arc<Link>,
+        received: Instant,
+    ) -> Self {
+        Self {
+            conn,
+            service,
+            info,
+            facts,
+            incoming: Incoming::new(facts.framing),
+            body_begun: false,
+            link,
+            is_ready: false,
+            stage,
+            received,
+            write_deadline: None,
+            read_deadline: None,
+        }
+    }
+
     /// One look at everything that can go on. Ready when the reply is out, or cannot be sent.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Dead>> {
         loop {
@@ -155,12 +162,7 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
                 Ok(true) => return Poll::Ready(Ok(true)),
                 Ok(false) => {}
             }
-            match self.poll_timers(cx) {
-                Err(dead) => return Poll::Ready(Err(dead)),
-                Ok(true) => continue,
-                Ok(false) => {}
-            }
-            if self.link.sleep(cx) {
+            if !self.body_timed_out(cx) && self.link.sleep(cx) {
                 return Poll::Pending;
             }
         }
@@ -171,7 +173,7 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
         let continued = self.link.close_interim();
         self.queue_interim();
         let waits_for_continue = self.facts.expects_continue && !continued && !self.body_begun;
-        let unread = self.link.wants().abandoned && self.incoming.at_least() > self.unread_bound();
+        let unread = self.link.wants().abandoned && self.incoming.at_least() > self.conn.limits.drain_bytes;
         let terms = Terms {
             announce: reply.announce,
             keep_alive: self.facts.persistent
@@ -212,11 +214,6 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
         true
     }
 
-    /// Bytes of body that may be left unread without closing: those in the buffer, and what is drained.
-    fn unread_bound(&mut self) -> u64 {
-        self.conn.limits.drain_bytes.saturating_add(self.conn.input().len() as u64)
-    }
-
     fn queue_interim(&mut self) {
         let mut heads = workspace::take_vec();
         self.link.take_interim(&mut heads);
@@ -240,7 +237,11 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
         }
         match &self.stage {
             Stage::Sending(sending) if sending.rest.is_none() => {
-                if sending.broken { Err(Dead) } else { Ok(true) }
+                if sending.broken {
+                    Err(Dead)
+                } else {
+                    Ok(true)
+                }
             }
             _ => Ok(false),
         }
@@ -327,20 +328,20 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
     }
 
     /// True when the body's reader was told of a timeout, so that it may run.
-    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<bool, Dead> {
-        let Some(deadline) = self.read_deadline else { return Ok(false) };
+    fn body_timed_out(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.read_deadline else { return false };
         // The write deadline, when it is the earlier one, has set the timer already.
         if self.write_deadline.is_some_and(|write| write <= deadline) {
-            return Ok(false);
+            return false;
         }
         if self.conn.timer.poll(cx, deadline).is_pending() {
-            return Ok(false);
+            return false;
         }
         self.read_deadline = None;
         self.incoming.break_off();
         let error = BodyError::new(BodyErrorKind::Timeout, "the client stopped sending its body");
         self.link.put(Some(Err(error)), true);
-        Ok(true)
+        true
     }
 
     /// The request, where the service did not take it.
@@ -350,7 +351,7 @@ impl<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'_, S, IO> 
 
     /// Tells the service how it went.
     fn conclude(mut self, ended: Result<bool, Dead>) -> Ended {
-        let Some(Stage::Sending(sending)) = self.stage.take() else {
+        let Stage::Sending(sending) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return if ended.is_ok() { Ended::BadReply } else { Ended::Dead };
         };
         let outcome = Outcome {

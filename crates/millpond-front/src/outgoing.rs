@@ -71,24 +71,26 @@ impl Outgoing {
         self.bytes == 0
     }
 
-    /// Writes once; the number of bytes taken.
+    /// Writes once; the number of bytes taken. Not to be called with nothing queued.
     pub(crate) fn poll_write<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.pieces.len() > 1 && !io.is_write_vectored() {
+        let several = self.pieces.len() > 1 && io.is_write_vectored();
+        if self.pieces.len() > 1 && !several {
             self.join();
         }
-        let written = if let [only] = self.pieces.make_contiguous() {
-            ready!(Pin::new(io).poll_write(cx, only.rest()))?
-        } else {
+        let Some(first) = self.pieces.front() else { return Poll::Ready(Ok(0)) };
+        let written = if several {
             let mut slices = [IoSlice::new(&[]); PIECES];
             let count = self.pieces.len().min(PIECES);
             for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
                 *slice = IoSlice::new(piece.rest());
             }
             ready!(Pin::new(io).poll_write_vectored(cx, &slices[..count]))?
+        } else {
+            ready!(Pin::new(io).poll_write(cx, first.rest()))?
         };
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

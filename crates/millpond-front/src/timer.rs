@@ -15,8 +15,7 @@ pub(crate) struct Timer {
 impl Timer {
     /// Ready once `deadline` has passed; else the task of `cx` is woken at that time, or earlier.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let (sleep, armed) =
-            self.sleep.get_or_insert_with(|| (Box::pin(sleep_until(deadline)), deadline));
+        let (sleep, armed) = self.sleep.get_or_insert_with(|| (Box::pin(sleep_until(deadline)), deadline));
         if deadline < *armed {
             sleep.as_mut().reset(deadline);
             *armed = deadline;

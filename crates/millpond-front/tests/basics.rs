@@ -1,9 +1,14 @@
 //! Requests that are as they should be: persistence, pipelining, framing of replies, HTTP/1.0.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use millpond_front::{ConnectionEnd, FrontLimits, TargetForm};
-use support::{DATE, connect, connect_sized, connect_with, get, post};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use support::io::{Counted, Counts};
+use support::{DATE, connect, connect_sized, connect_with, get, post, serve};
 use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +65,12 @@ async fn replies_pass_a_pipe_of_one_byte() {
 async fn targets_are_read_in_all_four_forms() {
     let rows = [
         ("GET /a?b=c HTTP/1.1\r\nHost: h.example:81\r\n", "GET /a?b=c", "h.example:81", TargetForm::Origin),
-        ("GET http://x.example/p HTTP/1.1\r\nHost: y.example\r\n", "GET /p", "x.example", TargetForm::Absolute),
+        (
+            "GET http://x.example/p HTTP/1.1\r\nHost: y.example\r\n",
+            "GET /p",
+            "x.example",
+            TargetForm::Absolute,
+        ),
         ("GET HTTP://x.example?q HTTP/1.1\r\nHost: y\r\n", "GET /?q", "x.example", TargetForm::Absolute),
         ("GET https://[::1]:8 HTTP/1.1\r\nHost: y\r\n", "GET /", "[::1]:8", TargetForm::Absolute),
         ("OPTIONS * HTTP/1.1\r\nHost: h\r\n", "OPTIONS *", "h", TargetForm::Asterisk),
@@ -72,7 +82,11 @@ async fn targets_are_read_in_all_four_forms() {
         client.send(format!("{head}\r\n")).await;
         assert_eq!(client.reply().await.status, 200, "{head}");
         let seen = client.script.seen.lock().unwrap()[0].clone();
-        assert_eq!((seen.line.as_str(), seen.authority.as_str(), seen.form), (line, authority, form), "{head}");
+        assert_eq!(
+            (seen.line.as_str(), seen.authority.as_str(), seen.form),
+            (line, authority, form),
+            "{head}"
+        );
         assert_eq!(seen.fields.get_str("host"), Some(authority), "the Host field follows the target: {head}");
     }
 }
@@ -88,7 +102,7 @@ async fn field_names_and_order_are_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn more_fields_than_fit_on_the_stack() {
-    let many = |count: usize| (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect::<String>();
+    let many = |count: usize| (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect::<Vec<_>>().concat();
     let mut client = connect();
     client.send(format!("GET /a HTTP/1.1\r\nHost: h\r\n{}\r\n", many(127))).await;
     assert_eq!(client.reply().await.status, 200);
@@ -107,9 +121,13 @@ async fn one_empty_line_before_a_request_is_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn head_replies_announce_and_carry_nothing() {
-    for (path, length) in
-        [("/hello", Some("5")), ("/ready", Some("7")), ("/sized", Some("6")), ("/stream", None), ("/big", Some("10485760"))]
-    {
+    for (path, length) in [
+        ("/hello", Some("5")),
+        ("/ready", Some("7")),
+        ("/sized", Some("6")),
+        ("/stream", None),
+        ("/big", Some("10485760")),
+    ] {
         let mut client = connect();
         client.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
         let (status, fields) = client.head().await.unwrap();
@@ -191,6 +209,69 @@ async fn outcomes_are_reported() {
     client.get("/ready").await;
     client.get("/fails-not").await;
     let finished = client.script.finished.lock().unwrap().clone();
-    let bytes: Vec<_> = finished.iter().map(|outcome| (outcome.status.as_u16(), outcome.body_bytes)).collect();
+    let bytes: Vec<_> =
+        finished.iter().map(|outcome| (outcome.status.as_u16(), outcome.body_bytes)).collect();
     assert_eq!(bytes, [(200, 11), (200, 7), (200, 5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_costs_one_read_and_one_write() {
+    let (io, theirs) = tokio::io::duplex(64 * 1024);
+    let counts = Arc::new(Counts::default());
+    let mut client = serve(io, Counted::new(theirs, &counts, true), FrontLimits::default());
+    for _ in 0..10 {
+        client.get("/ready").await;
+    }
+    assert_eq!((counts.reads.load(SeqCst), counts.writes.load(SeqCst)), (10, 10));
+    client.get("/hello").await;
+    assert_eq!(
+        (counts.reads.load(SeqCst), counts.writes.load(SeqCst)),
+        (11, 11),
+        "nor does another small reply"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn pieces_are_joined_for_a_transport_that_takes_one_at_a_time() {
+    let (io, theirs) = tokio::io::duplex(64 * 1024);
+    let counts = Arc::new(Counts::default());
+    let mut client = serve(io, Counted::new(theirs, &counts, false), FrontLimits::default());
+    assert_eq!(client.get("/stream").await.text(), "onetwothree");
+    assert_eq!(counts.writes.load(SeqCst), 1);
+    client.send(get("/big") + &get("/ready")).await;
+    let big = client.reply().await.body;
+    assert!(big.chunks(256 * 1024).enumerate().all(|(n, piece)| piece.iter().all(|b| usize::from(*b) == n)));
+    assert_eq!(client.reply().await.text(), "at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_request_comes_back_when_the_fast_path_answered() {
+    let mut client = connect();
+    for (request, from_ready) in [
+        (get("/ready"), true),
+        (get("/ready-stream"), true),
+        (post("/ready", "Content-Length: 2\r\n", "hi"), true),
+        (get("/hello"), false),
+    ] {
+        client.send(&request).await;
+        client.reply().await;
+        assert_eq!(client.script.with_request.lock().unwrap().pop(), Some(from_ready), "{request}");
+    }
+}
+
+/// What the front lets through, `http::Uri` takes too: a request is never accepted here and then cannot be sent on.
+#[tokio::test(start_paused = true)]
+async fn every_accepted_target_is_a_uri() {
+    for template in ["/a@b", "/?a@b"] {
+        for byte in 1..=255u8 {
+            let target: Vec<u8> = template.bytes().map(|b| if b == b'@' { byte } else { b }).collect();
+            let mut client = connect();
+            client.send([b"GET ", &target[..], b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat()).await;
+            let accepted = client.reply().await.status == 200;
+            let is_uri = std::str::from_utf8(&target).is_ok_and(|text| text.parse::<http::Uri>().is_ok());
+            let clean = byte.is_ascii_graphic() && byte != b'#';
+            assert!(!accepted || is_uri, "{}", target.escape_ascii());
+            assert_eq!(accepted, is_uri && clean, "{}", target.escape_ascii());
+        }
+    }
 }

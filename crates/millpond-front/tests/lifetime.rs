@@ -1,5 +1,7 @@
 //! Timeouts, shutdown, upgrades and clients that leave. Time is tokio's paused clock.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use millpond_front::{ConnectionEnd, FrontLimits, Refusal};
@@ -50,7 +52,10 @@ async fn a_body_that_stalls_ends_with_an_error() {
     client.send(post("/collect", "Content-Length: 10\r\n", "hello")).await;
     let start = Instant::now();
     let got = client.reply().await;
-    assert_eq!((got.status, got.field("X-Error"), got.field("Connection")), (400, Some("Timeout"), Some("close")));
+    assert_eq!(
+        (got.status, got.field("X-Error"), got.field("Connection")),
+        (400, Some("Timeout"), Some("close"))
+    );
     assert_eq!(start.elapsed().as_secs(), 30);
     client.assert_closed().await;
 }
@@ -156,7 +161,9 @@ async fn a_client_that_leaves_during_the_reply_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_hands_the_connection_over() {
     let mut client = connect();
-    client.send("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly").await;
+    client
+        .send("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly")
+        .await;
     let (status, fields) = client.head().await.unwrap();
     assert_eq!((status, fields.get_str("Upgrade")), (101, Some("echo")));
     assert_eq!(fields.get_str("Connection"), Some("upgrade"));

@@ -19,8 +19,9 @@ pub struct Admitted {
     pub head: ResponseHead,
 }
 
-/// Judges whether `response` may be stored. `request` is the request as it was sent to the origin,
-/// `partition` the part of the key that names its user, if there is one.
+/// Judges whether `response` may be stored. `request` is the request as it was sent to the origin, since Vary is
+/// about what the origin saw; later requests are to be compared in the form in which they would be sent.
+/// `partition` is the part of the key that names its user, if there is one.
 ///
 /// # Errors
 /// The [`Reason`] why it may not.

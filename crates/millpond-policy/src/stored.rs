@@ -123,16 +123,20 @@ fn single<'a>(fields: &'a Fields, name: &'a str) -> Option<&'a [u8]> {
     lines.all(|line| line == first).then_some(first)
 }
 
-/// The Age field (RFC 9111 section 5.1), zero when absent. A list, several lines or anything but digits is an
-/// error: the RFC would have the first member used or the field ignored, which makes old responses look new;
-/// see docs/decisions/0003.
+/// The Age field (RFC 9111 section 5.1), zero when absent. Of a list in one line the first member counts, as that
+/// section says. Several lines, lines that were combined (which is done with a comma and a space, RFC 9110 section
+/// 5.3), and anything but digits are an error: one cache's word against another's, or nobody's. That section would
+/// have the first used or the field ignored, which makes old responses look new; see docs/decisions/0003.
 fn age(fields: &Fields) -> Result<u32, ()> {
     let mut lines = fields.get_all("age");
-    match (lines.next(), lines.next()) {
-        (None, _) => Ok(0),
-        (Some(line), None) => parse_delta_seconds(line).ok_or(()),
-        _ => Err(()),
-    }
+    let line = match (lines.next(), lines.next()) {
+        (None, _) => return Ok(0),
+        (Some(line), None) => line,
+        _ => return Err(()),
+    };
+    let mut members = line.split(|b| *b == b',').map(parse_delta_seconds);
+    let first = members.next().flatten().ok_or(())?;
+    if members.all(|member| member.is_some()) { Ok(first) } else { Err(()) }
 }
 
 /// The head as it is stored: without what must not be stored (RFC 9111 section 3.1), what `no-cache` and

@@ -36,7 +36,16 @@ pub(crate) struct AccessLog {
     format: AccessLogFormat,
     console: bool,
     file: Option<(PathBuf, File)>,
-    block: Mutex<Vec<u8>>,
+    block: Mutex<Block>,
+}
+
+/// Lines that wait to be written, and the last time stamp: most lines share their second with the one before.
+#[derive(Default)]
+struct Block {
+    bytes: Vec<u8>,
+    second: Option<i64>,
+    /// `2026-01-31T23:59:59.`
+    stamp: String,
 }
 
 impl AccessLog {
@@ -50,28 +59,30 @@ impl AccessLog {
             Some(path) => Some((path.clone(), append_to(path)?)),
             None => None,
         };
-        let block = Mutex::new(Vec::with_capacity(BLOCK + 1024));
+        let block = Mutex::new(Block::default());
         Ok(Some(Self { format: settings.format, console: settings.console, file, block }))
     }
 
     pub fn write(&self, line: &Line<'_>) {
         let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = match self.format {
+        match self.format {
             AccessLogFormat::Text => text(&mut block, line),
-            AccessLogFormat::Json => json(&mut block, line),
-            AccessLogFormat::Off => Ok(()),
-        };
-        debug_assert!(written.is_ok(), "writing to memory does not fail");
-        if block.len() >= BLOCK {
-            self.put(&mut block);
+            AccessLogFormat::Json => {
+                let written = json(&mut block.bytes, line);
+                debug_assert!(written.is_ok(), "writing to memory does not fail");
+            }
+            AccessLogFormat::Off => {}
+        }
+        if block.bytes.len() >= BLOCK {
+            self.put(&mut block.bytes);
         }
     }
 
     /// Writes what has gathered.
     pub fn flush(&self) {
         let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
-        if !block.is_empty() {
-            self.put(&mut block);
+        if !block.bytes.is_empty() {
+            self.put(&mut block.bytes);
         }
     }
 
@@ -100,26 +111,63 @@ fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn text(out: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
+/// One line of text. Put together by hand: formatting would cost more than everything else a hit does here.
+fn text(block: &mut Block, line: &Line<'_>) {
+    block.stamp(line.time);
     let Line { note, outcome, .. } = line;
-    write!(out, "{} ", rfc3339(line.time))?;
+    let out = &mut block.bytes;
+    out.push(b' ');
     match line.peer {
-        Some(peer) => write!(out, "{peer}")?,
+        Some(IpAddr::V4(peer)) => {
+            for (at, octet) in peer.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                number(out, u64::from(octet));
+            }
+        }
+        Some(peer) => out.extend_from_slice(peer.to_string().as_bytes()),
         None => out.push(b'-'),
     }
-    write!(out, " \"{} ", line.method)?;
+    out.extend_from_slice(b" \"");
+    out.extend_from_slice(line.method.as_bytes());
+    out.push(b' ');
     target(out, line.target);
-    write!(
-        out,
-        "\" {} {} {} {} {} {}{}\n",
-        outcome.status.as_u16(),
-        outcome.body_bytes,
-        note.outcome,
-        note.reason.unwrap_or("-"),
-        outcome.total.as_micros(),
-        note.request_id,
-        if outcome.complete { "" } else { " cut" },
-    )
+    out.extend_from_slice(b"\" ");
+    number(out, u64::from(outcome.status.as_u16()));
+    out.push(b' ');
+    number(out, outcome.body_bytes);
+    for word in [note.outcome, note.reason.unwrap_or("-")] {
+        out.push(b' ');
+        out.extend_from_slice(word.as_bytes());
+    }
+    out.push(b' ');
+    number(out, outcome.total.as_micros() as u64);
+    out.push(b' ');
+    out.extend_from_slice(note.request_id.as_bytes());
+    if !outcome.complete {
+        out.extend_from_slice(b" cut");
+    }
+    out.push(b'\n');
+}
+
+fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+impl Block {
+    /// Appends `time` in the form of RFC 3339, with milliseconds.
+    fn stamp(&mut self, time: Timestamp) {
+        if self.second != Some(time.as_secs()) {
+            self.second = Some(time.as_secs());
+            self.stamp = rfc3339(Timestamp::from_secs(time.as_secs())).to_string();
+            self.stamp.truncate("2026-01-31T23:59:59.".len());
+        }
+        self.bytes.extend_from_slice(self.stamp.as_bytes());
+        let millis = time.as_millis().rem_euclid(1000) as u16;
+        self.bytes.extend([millis / 100, millis / 10 % 10, millis % 10].map(|digit| b'0' + digit as u8));
+        self.bytes.push(b'Z');
+    }
 }
 
 fn json(out: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {

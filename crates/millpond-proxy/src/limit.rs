@@ -1,49 +1,62 @@
-//! The bound on request bodies.
+//! Request bodies on their way: the bound on their size, and what was wrong with one that did not come to its end.
 
 use crate::problem::Problem;
 use futures_util::StreamExt as _;
 use millpond_exchange::{Body, BodyError, BodyErrorKind, Frame, StatusCode};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// Tells that a body went past its bound while it was passed on.
+/// Tells why a body ended before its end while it was passed on: then the exchange failed through the client, not the origin.
 #[derive(Clone, Default)]
-pub(crate) struct Exceeded(Arc<AtomicBool>);
+pub(crate) struct BodyFault(Arc<OnceLock<BodyErrorKind>>);
 
-impl Exceeded {
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A body that ends with an error past its bound.
-pub(crate) struct Limited {
-    pub body: Body,
-    pub exceeded: Exceeded,
-}
-
-/// Bounds `body` to `limit` bytes; refuses at once what announces more.
-pub(crate) fn limited(body: Body, announced: Option<u64>, limit: Option<u64>) -> Result<Limited, Problem> {
-    let exceeded = Exceeded::default();
-    let Some(limit) = limit else { return Ok(Limited { body, exceeded }) };
-    match announced {
-        Some(length) if length > limit => return Err(too_large()),
-        Some(_) => return Ok(Limited { body, exceeded }),
-        None => {}
-    }
-    let flag = exceeded.clone();
-    let mut taken = 0u64;
-    let stream = body.into_stream().map(move |frame| {
-        if let Ok(Frame::Data(bytes)) = &frame {
-            taken += bytes.len() as u64;
-            if taken > limit {
-                flag.0.store(true, Ordering::Relaxed);
-                return Err(BodyError::new(BodyErrorKind::TooLarge, format!("request body over {limit} bytes")));
+impl BodyFault {
+    /// The report for the client, if its body is what failed.
+    pub fn problem(&self) -> Option<Problem> {
+        let (status, kind, detail) = match self.0.get()? {
+            BodyErrorKind::TooLarge => return Some(too_large()),
+            BodyErrorKind::Timeout => {
+                (StatusCode::REQUEST_TIMEOUT, "request-body-timeout", "The request body did not come to its end in time.")
             }
+            _ => (StatusCode::BAD_REQUEST, "request-body-malformed", "The request body is not framed as HTTP demands."),
+        };
+        Some(Problem::new(status, kind, detail))
+    }
+}
+
+/// A body that is watched while it passes.
+pub(crate) struct Watched {
+    pub body: Body,
+    pub fault: BodyFault,
+}
+
+/// Bounds `body` to `limit` bytes and watches for its errors; refuses at once what announces more.
+pub(crate) fn watched(body: Body, announced: Option<u64>, limit: Option<u64>) -> Result<Watched, Problem> {
+    let fault = BodyFault::default();
+    if announced.zip(limit).is_some_and(|(length, limit)| length > limit) {
+        return Err(too_large());
+    }
+    let Body::Stream { stream, length } = body else { return Ok(Watched { body, fault }) };
+    let noted = fault.clone();
+    let mut taken = 0u64;
+    let stream = stream.map(move |frame| {
+        let frame = frame.and_then(|frame| within(frame, &mut taken, limit));
+        if let Err(error) = &frame {
+            // Only the first error counts.
+            let _ = noted.0.set(error.kind);
         }
         frame
     });
-    Ok(Limited { body: Body::from_stream(stream), exceeded })
+    Ok(Watched { body: Body::Stream { stream: Box::pin(stream), length }, fault })
+}
+
+fn within(frame: Frame, taken: &mut u64, limit: Option<u64>) -> Result<Frame, BodyError> {
+    if let (Frame::Data(bytes), Some(limit)) = (&frame, limit) {
+        *taken += bytes.len() as u64;
+        if *taken > limit {
+            return Err(BodyError::new(BodyErrorKind::TooLarge, format!("request body over {limit} bytes")));
+        }
+    }
+    Ok(frame)
 }
 
 /// 413 (RFC 9110 section 15.5.14).

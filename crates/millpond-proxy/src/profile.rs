@@ -3,6 +3,7 @@
 use millpond_config::{Config, Limits, Policy, Query, Route};
 use millpond_engine::{FetchLimits, Upstream};
 use crate::route::RouteTable;
+use crate::upstream::PoolLimits;
 use millpond_exchange::{QueryRules, RequestHead};
 use millpond_front::FrontLimits;
 use millpond_policy::Profile;
@@ -53,6 +54,16 @@ pub(crate) fn upstream(route: &Route) -> Upstream {
             first_byte: route.limits.first_byte_timeout.duration(),
             between_reads: route.limits.between_reads_timeout.duration(),
         },
+    }
+}
+
+/// The limits of the pool of connections to origins.
+pub(crate) fn pool_limits(limits: &Limits) -> PoolLimits {
+    PoolLimits {
+        idle: limits.origin_idle_connections as usize,
+        idle_timeout: limits.origin_idle_timeout.duration(),
+        head_bytes: limits.head_bytes.bytes() as usize,
+        head_fields: limits.head_fields as usize,
     }
 }
 

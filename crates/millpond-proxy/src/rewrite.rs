@@ -32,6 +32,7 @@ pub(crate) fn for_origin(route: &Route, received: &RequestHead, sender: &Sender<
     set(&mut head.fields, "Host", &head.authority);
     forwarding_fields(&mut head.fields, route, received, sender);
     append(&mut head.fields, "Via", via(received.version));
+    count_forward(&mut head);
     millpond_policy::normalise_request(&mut head);
     apply_rules(&mut head.fields, &route.request_fields);
     if let Some(protocol) = protocol {
@@ -41,6 +42,15 @@ pub(crate) fn for_origin(route: &Route, received: &RequestHead, sender: &Sender<
         set(&mut head.fields, "TE", "trailers");
     }
     head
+}
+
+/// RFC 9110 section 7.6.2: Max-Forwards of an OPTIONS request counts down. One that is no number is left alone.
+fn count_forward(head: &mut RequestHead) {
+    if head.method == Method::OPTIONS
+        && let Some(left) = head.fields.get_str("max-forwards").and_then(|value| value.parse::<u64>().ok())
+    {
+        set(&mut head.fields, "Max-Forwards", left.saturating_sub(1).to_string());
+    }
 }
 
 /// RFC 7239 and its X- forerunners. A client's own are believed only from a trusted proxy.
@@ -54,6 +64,9 @@ fn forwarding_fields(fields: &mut Fields, route: &Route, received: &RequestHead,
     }
     let shareable = received.method == Method::GET || received.method == Method::HEAD;
     let host = (!shareable || route.preserve_host).then_some(received.authority.as_str());
+    if host.is_none() {
+        forget_hosts(fields);
+    }
     if let Some(peer) = sender.peer {
         let before = joined(fields, "x-forwarded-for");
         set(fields, "X-Forwarded-For", format!("{before}{peer}"));
@@ -68,6 +81,22 @@ fn forwarding_fields(fields: &mut Fields, route: &Route, received: &RequestHead,
     }
     if !(sender.trusted && fields.contains("x-request-id")) {
         set(fields, "X-Request-Id", sender.request_id);
+    }
+}
+
+/// Takes the hosts out of what earlier proxies have added.
+fn forget_hosts(fields: &mut Fields) {
+    fields.remove("x-forwarded-host");
+    let Some(before) = fields.get("forwarded").map(|_| joined(fields, "forwarded")) else { return };
+    let without = |element: &str| -> Option<String> {
+        let kept = |pair: &&str| !pair.trim_start().to_ascii_lowercase().starts_with("host=");
+        let pairs: Vec<&str> = element.trim().split(';').filter(kept).collect();
+        (!pairs.concat().is_empty()).then(|| pairs.join(";"))
+    };
+    let elements: Vec<String> = before.split(',').filter_map(without).collect();
+    fields.remove("forwarded");
+    if !elements.is_empty() {
+        set(fields, "Forwarded", elements.join(", "));
     }
 }
 

@@ -148,7 +148,8 @@ impl RouteTable {
     /// The route for a request to `authority`.
     pub fn find(&self, authority: &str, path_and_query: &str) -> Result<&Route, NoRoute> {
         let host = host_of(authority);
-        let path = path_and_query.split('?').next().unwrap_or_default();
+        // `OPTIONS *` concerns the server as a whole, hence whoever serves its root.
+        let path = if path_and_query == "*" { "/" } else { path_and_query.split('?').next().unwrap_or_default() };
         if let Some(route) = self.0.iter().find(|route| route.takes(host, path)) {
             return Ok(route);
         }

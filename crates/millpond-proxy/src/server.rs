@@ -6,7 +6,7 @@ use crate::profile;
 use crate::request_id::RequestIds;
 use crate::route::RouteTable;
 use crate::service::{CacheService, Common};
-use crate::upstream::{TlsError, UpstreamPool, UpstreamTls};
+use crate::upstream::{Places, TlsError, UpstreamPool, UpstreamTls};
 use millpond_config::Config;
 use millpond_engine::{Clock, CountersSnapshot, Engine, Shared};
 use millpond_exchange::Scheme;
@@ -60,7 +60,7 @@ pub enum StartError {
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another with --listen",
+        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another with --listen (short form: --port)",
         io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one with --listen",
         io::ErrorKind::AddrNotAvailable => "; the address does not belong to this machine",
         _ => "",
@@ -92,14 +92,17 @@ impl Server {
         let described = routes.describe().map(|(name, origin)| (name.to_owned(), origin)).collect();
         let common = Arc::new(Common { routes, trusted: config.trusted_proxies.clone() });
         let shared = Shared::new(memory(config), clock);
-        let tls = UpstreamTls::load(config.upstream_ca.as_deref())?;
+        let upstreams = Upstreams {
+            tls: UpstreamTls::load(config.upstream_ca.as_deref())?,
+            places: Places::new(config.limits.origin_connections as usize),
+        };
         let requested = config.listen.socket_addr();
         let failed = |error| StartError::Listen { address: requested, error };
         let listeners = listener::bind(requested, profile::workers(config)).map_err(failed)?;
         let address = listeners[0].local_addr().map_err(failed)?;
         let services = listeners
             .iter()
-            .map(|_| service(config, &common, &shared, &tls))
+            .map(|_| service(config, &common, &shared, &upstreams))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             listeners,
@@ -165,19 +168,27 @@ fn memory(config: &Config) -> MemoryStore {
     MemoryStore::new(limits)
 }
 
+/// What the workers' ways to the origins have in common.
+struct Upstreams {
+    tls: UpstreamTls,
+    places: Places,
+}
+
 fn service(
     config: &Config,
     common: &Arc<Common>,
     shared: &Arc<Shared>,
-    tls: &UpstreamTls,
+    upstreams: &Upstreams,
 ) -> Result<Arc<CacheService<UpstreamPool>>, StartError> {
     let log = AccessLog::open(&config.access_log).map_err(|error| StartError::AccessLog {
         path: config.access_log.file.clone().unwrap_or_default(),
         error,
     })?;
+    let limits = profile::pool_limits(&config.limits);
+    let pool = UpstreamPool::with_limits(upstreams.tls.clone(), limits, upstreams.places.clone());
     Ok(Arc::new(CacheService {
         common: Arc::clone(common),
-        engine: Engine::new(Arc::clone(shared), UpstreamPool::new(tls.clone())),
+        engine: Engine::new(Arc::clone(shared), pool),
         log,
         ids: RequestIds::new(),
     }))

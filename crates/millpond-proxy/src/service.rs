@@ -2,7 +2,7 @@
 
 use crate::access_log::{AccessLog, Line};
 use crate::expect;
-use crate::limit::{Limited, limited};
+use crate::limit::{Watched, watched};
 use crate::pass::pass_reason;
 use crate::problem::Problem;
 use crate::reply::{own_reply, reply};
@@ -91,7 +91,7 @@ impl<O: Origin> CacheService<O> {
         if let Some(answer) = last_hop(&request.head) {
             return Err(answer);
         }
-        let Limited { body, exceeded } = limited(body, request.body_length, route.request_body)?;
+        let Watched { body, fault } = watched(body, request.body_length, route.request_body)?;
         let upgrade = asks_for_upgrade(&request.head);
         let peer = conn.peer.map(|peer| peer.ip());
         let sender = Sender {
@@ -114,8 +114,7 @@ impl<O: Origin> CacheService<O> {
         };
         match self.engine.handle(exchange).await {
             Ok(answer) => Ok((answer, route)),
-            Err(_) if exceeded.is_set() => Err(crate::limit::too_large()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(fault.problem().unwrap_or_else(|| error.into())),
         }
     }
 }
@@ -197,7 +196,8 @@ fn asks_for_upgrade(head: &RequestHead) -> bool {
 
 /// RFC 9110 section 7.6.2: Max-Forwards: 0 makes this the last recipient of an OPTIONS request.
 fn last_hop(head: &RequestHead) -> Option<Problem> {
-    let last = head.method == Method::OPTIONS && head.fields.get("max-forwards") == Some(b"0");
+    let left = head.fields.get_str("max-forwards").and_then(|value| value.parse::<u64>().ok());
+    let last = head.method == Method::OPTIONS && left == Some(0);
     last.then(|| Problem {
         fields: vec![("Allow", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE".to_owned())],
         ..Problem::new(StatusCode::OK, "options", "This is a caching proxy; the request asked to go no further.")

@@ -127,7 +127,7 @@ impl Desk {
     }
 
     fn start_origin(&mut self) -> String {
-        let mut command = tool::command("python3");
+        let mut command = tool::bare("python3");
         command.arg("origin.py").arg(self.origin_port.to_string()).current_dir(&self.dir);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut said = String::new();

@@ -1,9 +1,9 @@
 //! `millpond config`.
 
+use super::print;
 use crate::args::{ConfigAction, ConfigArgs};
 use crate::failure::Failure;
 use millpond::config;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Runs one of the actions.
@@ -14,25 +14,18 @@ pub(crate) fn run(args: &ConfigArgs) -> Result<ExitCode, Failure> {
             for warning in &resolved.warnings {
                 eprintln!("warning: {warning}");
             }
-            print("The configuration is right.\n")
+            print("The configuration is right.\n")?;
         }
         ConfigAction::Show { common, origin, json } => {
             let resolved = common.settings().resolve()?;
             if *json {
-                print(&format!("{:#}\n", config::show_json(&resolved)))
+                print(&format!("{:#}\n", config::show_json(&resolved)))?;
             } else {
-                print(&config::show(&resolved, *origin))
+                print(&config::show(&resolved, *origin))?;
             }
         }
-        ConfigAction::Schema => print(&format!("{:#}\n", config::schema())),
-        ConfigAction::Init => print(&config::init_toml()),
+        ConfigAction::Schema => print(&format!("{:#}\n", config::schema()))?,
+        ConfigAction::Init => print(&config::init_toml())?,
     }
-}
-
-fn print(text: &str) -> Result<ExitCode, Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::System { what: "cannot write to standard output", error })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `millpond demo`: origin and proxy in one, and a few requests that show what a cache does.
 
-use super::runtime;
-use super::serve::{announce, until_signal};
+use super::serve::{Signals, announce};
+use super::{print, runtime};
 use crate::args::DemoArgs;
 use crate::client::{Client, Fetched};
 use crate::demo_origin;
@@ -28,23 +28,26 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let server = Server::bind(&config, Arc::new(SystemClock))?;
     announce(&server)?;
     let running = server.start()?;
-    runtime.block_on(show(&running, args.once))?;
+    runtime.block_on(show(&running))?;
+    if !args.once {
+        print(&format!("\nStill here. Try:  curl -i http://{}/products\nCtrl-C ends it.\n", running.local_addr()))?;
+        runtime.block_on(Signals::listen(&runtime)?.wait(&running));
+    }
     running.stop();
     running.wait();
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(running: &Running, once: bool) -> Result<(), Failure> {
+async fn show(running: &Running) -> Result<(), Failure> {
     let client = Client::new(None)?;
     let base = format!("http://{}", running.local_addr());
     let take = async |path: &str, what: &str| -> Result<(), Failure> {
         let started = Instant::now();
         let fetched = client.get(&format!("{base}{path}")).await?;
-        line(path, what, started.elapsed(), &fetched);
-        Ok(())
+        print(&line(path, what, started.elapsed(), &fetched))
     };
-    println!("The sample origin takes {} ms for every answer.\n", demo_origin::DELAY.as_millis());
-    println!("{:<10} {:<34} {:>9}  {:<5} Cache-Status", "GET", "what happens", "time", "");
+    print(&format!("The sample origin takes {} ms for every answer.\n\n", demo_origin::DELAY.as_millis()))?;
+    print(&format!("{:<10} {:<34} {:>9}  {:<5} Cache-Status\n", "GET", "what happens", "time", ""))?;
     take("/products", "nothing stored: asks the origin").await?;
     take("/products", "fresh: answered from memory").await?;
     tokio::time::sleep(Duration::from_secs(demo_origin::MAX_AGE + 1)).await;
@@ -52,16 +55,11 @@ async fn show(running: &Running, once: bool) -> Result<(), Failure> {
     tokio::time::sleep(demo_origin::DELAY * 2).await;
     take("/products", "fresh again").await?;
     take("/menu", "nothing stored: asks the origin").await?;
-    take("/menu", "must be validated: origin says 304").await?;
-    if once {
-        return Ok(());
-    }
-    println!("\nStill here. Try:  curl -i {base}/products\nCtrl-C ends it.");
-    until_signal(running).await
+    take("/menu", "must be validated: origin says 304").await
 }
 
-fn line(path: &str, what: &str, took: Duration, fetched: &Fetched) {
+fn line(path: &str, what: &str, took: Duration, fetched: &Fetched) -> String {
     let field = |name: &str| fetched.head.fields.get_str(name).unwrap_or("-").to_owned();
     let millis = took.as_secs_f64() * 1000.0;
-    println!("{path:<10} {what:<34} {millis:>6.1} ms  {:<5} {}", field("x-cache"), field("cache-status"));
+    format!("{path:<10} {what:<34} {millis:>6.1} ms  {:<5} {}\n", field("x-cache"), field("cache-status"))
 }

@@ -1,6 +1,6 @@
 //! `millpond explain`: fetches a URL once and tells what a cache in front of it would do, and why.
 
-use super::runtime;
+use super::{print, runtime};
 use crate::args::ExplainArgs;
 use crate::client::{Client, Fetched};
 use crate::failure::Failure;
@@ -22,11 +22,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let fetched = runtime()?.block_on(client.get_with(&args.url, fields))?;
     let times = Times { request_time, response_time: SystemClock.now() };
     let story = Story::of(&fetched, times, &config)?;
-    if args.json {
-        println!("{:#}", story.json());
-    } else {
-        story.print();
-    }
+    print(&if args.json { format!("{:#}\n", story.json()) } else { story.text() })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,23 +81,26 @@ impl Story {
         }
     }
 
-    fn print(&self) {
+    fn text(&self) -> String {
         let (verdict, why) = self.verdict();
-        println!("{} answers {} with {} bytes.", self.url, self.status, self.length);
-        println!("Key: GET {}", self.key);
+        let mut lines = vec![
+            format!("{} answers {} with {} bytes.", self.url, self.status, self.length),
+            format!("Key: GET {}", self.key),
+        ];
         if let Outcome::Stored { record, lifetime, age, .. } = &self.outcome {
-            println!("Stored: yes. Age {age} s, fresh for {} s ({:?}).", lifetime.secs, lifetime.basis);
+            lines.push(format!("Stored: yes. Age {age} s, fresh for {} s ({:?}).", lifetime.secs, lifetime.basis));
             let vary: Vec<&str> = record.vary.iter().map(|selector| &*selector.name).collect();
             if !vary.is_empty() {
-                println!("Varies on: {}.", vary.join(", "));
+                lines.push(format!("Varies on: {}.", vary.join(", ")));
             }
             if record.etag.is_some() || record.last_modified_text.is_some() {
-                println!("Once stale it is validated: the origin gave a validator.");
+                lines.push("Once stale it is validated: the origin gave a validator.".to_owned());
             }
         } else {
-            println!("Stored: no.");
+            lines.push("Stored: no.".to_owned());
         }
-        println!("Next request: {verdict}. {why}");
+        lines.push(format!("Next request: {verdict}. {why}\n"));
+        lines.join("\n")
     }
 
     fn json(&self) -> Value {

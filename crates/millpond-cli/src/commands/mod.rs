@@ -7,6 +7,7 @@ pub(crate) mod generate;
 pub(crate) mod serve;
 
 use crate::failure::Failure;
+use std::io::{self, Write as _};
 
 /// A runtime for what a command does itself, beside the workers of a proxy.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -14,4 +15,15 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::System { what: "cannot start a runtime", error })
+}
+
+/// Writes data to standard output. A reader that has gone, such as `head`, has all it wanted.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::System { what: "cannot write to standard output", error })
+        }
+        _ => Ok(()),
+    }
 }

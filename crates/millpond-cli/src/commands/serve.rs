@@ -1,15 +1,16 @@
 //! `millpond serve`, and the short form.
 
-use super::runtime;
+use super::{print, runtime};
 use crate::failure::Failure;
 use crate::logging;
 use crate::settings::Settings;
 use millpond::engine::SystemClock;
 use millpond::proxy::{Running, Server};
-use std::io::Write as _;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves until a signal ends it.
 pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
@@ -19,13 +20,16 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
+    raise_descriptor_limit();
+    let runtime = runtime()?;
+    let signals = Signals::listen(&runtime)?;
     let server = Server::bind(&resolved.config, Arc::new(SystemClock))?;
     announce(&server)?;
     for (route, origin) in server.routes() {
         tracing::info!(route, origin, "serving");
     }
     let running = server.start()?;
-    runtime()?.block_on(until_signal(&running))?;
+    runtime.block_on(signals.wait(&running));
     running.stop();
     let shared = Arc::clone(running.shared());
     running.wait();
@@ -33,29 +37,51 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first line on standard output, which scripts wait for.
-pub(crate) fn announce(server: &Server) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{}", server.local_addr())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::System { what: "cannot write to standard output", error })
+/// Lets the process open as many files and sockets as the system allows it: the usual soft limit of 1024 is far below
+/// `limits.connections`.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is; connections may be refused early");
+    }
 }
 
-/// Waits for SIGTERM or SIGINT; SIGUSR1 logs the counters.
-pub(crate) async fn until_signal(running: &Running) -> Result<(), Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::System { what: "cannot listen for signals", error });
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut report = listen(SignalKind::user_defined1())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = report.recv() => tracing::info!(counters = %summary(&running.counters()), "counters"),
-        }
+/// The first line on standard output, which scripts wait for.
+pub(crate) fn announce(server: &Server) -> Result<(), Failure> {
+    print(&format!("listening on http://{}\n", server.local_addr()))
+}
+
+/// The signals a server knows: SIGTERM and SIGINT end it, SIGUSR1 logs the counters.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    report: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: before the server is announced, since who waits for that may end it at once.
+    pub fn listen(runtime: &Runtime) -> Result<Self, Failure> {
+        let _entered = runtime.enter();
+        let listen = |kind| signal(kind).map_err(|error| Failure::System { what: "cannot listen for signals", error });
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            report: listen(SignalKind::user_defined1())?,
+        })
     }
-    tracing::info!("stopping: requests in flight may finish");
-    Ok(())
+
+    /// Waits for the end.
+    pub async fn wait(mut self, running: &Running) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.report.recv() => tracing::info!(counters = %summary(&running.counters()), "counters"),
+            }
+        }
+        tracing::info!("stopping: requests in flight may finish");
+    }
 }
 
 fn summary(counters: &millpond::engine::CountersSnapshot) -> String {

@@ -4,12 +4,10 @@ use super::state::{End, FillHead, Membership};
 use bytes::Bytes;
 use millpond_exchange::{Body, BodyError, BodyErrorKind, Frame};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A reader of one fill.
 pub(crate) struct FillReader {
     member: Membership,
-    head: Arc<FillHead>,
     offset: u64,
     /// Where to stop: the end of a range; `None` reads to the end of the body.
     stop: Option<u64>,
@@ -18,10 +16,12 @@ pub(crate) struct FillReader {
 
 impl FillReader {
     /// The body of the fill, or the part `range` of it.
-    pub(crate) fn body(member: Membership, head: Arc<FillHead>, range: Option<Range<u64>>) -> Body {
+    pub(crate) fn body(member: Membership, head: &FillHead, range: Option<Range<u64>>) -> Body {
         let length = range.as_ref().map(|range| range.end - range.start).or(head.announced_len);
         let offset = range.as_ref().map_or(0, |range| range.start);
-        let reader = Self { member, head, offset, stop: range.map(|range| range.end), finished: false };
+        // What lies before a part is not waited for.
+        member.moved_to(offset);
+        let reader = Self { member, offset, stop: range.map(|range| range.end), finished: false };
         let stream = futures_util::stream::unfold(reader, |mut reader| async move {
             let next = reader.next().await;
             next.map(|frame| (frame, reader))
@@ -63,14 +63,18 @@ impl FillReader {
         let wanted = self.stop.map_or(u64::MAX, |stop| stop - self.offset);
         let piece = if piece.len() as u64 > wanted { piece.slice(..wanted as usize) } else { piece };
         self.offset += piece.len() as u64;
-        self.member.moved_to(self.offset);
+        // A part that is complete holds nobody up, even where its reader lingers.
+        let done = self.stop.is_some_and(|stop| self.offset >= stop);
+        self.member.moved_to(if done { u64::MAX } else { self.offset });
         Ok(Frame::Data(piece))
     }
 
     async fn piece(&self, stored: u64) -> Result<Bytes, BodyError> {
         let failed = |message: String| BodyError::new(BodyErrorKind::Store, message);
-        if self.offset < stored {
-            let piece = self.head.reader.read_at(self.offset).await.map_err(|error| failed(error.to_string()))?;
+        if self.offset < stored
+            && let Some(spill) = self.member.spill()
+        {
+            let piece = spill.read_at(self.offset).await.map_err(|error| failed(error.to_string()))?;
             if !piece.is_empty() {
                 return Ok(piece);
             }

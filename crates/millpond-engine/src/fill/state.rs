@@ -18,8 +18,6 @@ pub(crate) struct FillHead {
     pub record: Record,
     /// As the origin sent it, for the leader.
     pub origin_head: ResponseHead,
-    /// Reads what has been stored so far.
-    pub reader: Arc<dyn PartialReader>,
     /// The announced length of the body.
     pub announced_len: Option<u64>,
 }
@@ -32,10 +30,16 @@ pub(crate) enum Stage {
     /// The head is here and the body is coming.
     Streaming(Arc<FillHead>),
     /// A 304 confirmed this entry.
-    Refreshed(Arc<Entry>),
+    Refreshed {
+        entry: Arc<Entry>,
+        /// False when the 304 was meant for the leader alone, and so is what it made of the entry.
+        shared: bool,
+    },
     /// The response is its leader's alone; everyone else fetches for themselves.
     Released {
         status: u16,
+        /// That was so because of who asked: it says nothing of those who ask without naming themselves.
+        personal: bool,
     },
     /// No response came.
     Failed(OriginError),
@@ -53,7 +57,7 @@ pub(crate) struct Progress {
     pub stage: Stage,
     /// Bytes of body received.
     pub received: u64,
-    /// Bytes of body that `FillHead::reader` has; beyond lies the window.
+    /// Bytes of body that the store's reader has; beyond lies the window.
     pub stored: u64,
     pub end: Option<End>,
 }
@@ -63,6 +67,8 @@ pub(crate) struct Fill {
     progress: watch::Sender<Progress>,
     members: Mutex<Members>,
     member_moved: Notify,
+    /// The last reader has left.
+    deserted: Notify,
     /// Goes on without readers: a refresh in the background.
     pub detached: bool,
 }
@@ -73,6 +79,8 @@ struct Members {
     next: u64,
     /// How far each reader has come, bytes.
     offsets: HashMap<u64, u64>,
+    /// Reads what has been stored so far.
+    spill: Option<Arc<dyn PartialReader>>,
     /// Pieces past what the store took.
     window: VecDeque<Bytes>,
     window_start: u64,
@@ -80,9 +88,13 @@ struct Members {
 }
 
 impl Members {
-    /// Drops the pieces that every reader has had.
-    fn trim(&mut self) {
+    /// Drops what every reader has had: pieces of the window, and with the last byte before it the store's part, whose
+    /// memory would otherwise be held for as long as the rest takes.
+    fn trim(&mut self, stored: u64) {
         let slowest = self.offsets.values().copied().min().unwrap_or(u64::MAX);
+        if slowest >= stored {
+            self.spill = None;
+        }
         while let Some(first) = self.window.front() {
             let end = self.window_start + first.len() as u64;
             if end > slowest {
@@ -102,6 +114,7 @@ impl Fill {
             progress: watch::Sender::new(start),
             members: Mutex::default(),
             member_moved: Notify::new(),
+            deserted: Notify::new(),
             detached,
         })
     }
@@ -124,6 +137,25 @@ impl Fill {
         !self.members().offsets.is_empty()
     }
 
+    /// Returns when the last reader has left; now and then also without cause.
+    pub(crate) async fn deserted(&self) {
+        self.deserted.notified().await;
+    }
+
+    /// The head, while its body is coming.
+    pub(crate) fn head(&self) -> Option<Arc<FillHead>> {
+        match &self.progress.borrow().stage {
+            Stage::Streaming(head) => Some(Arc::clone(head)),
+            _ => None,
+        }
+    }
+
+    /// Announces the head of a response whose body `reader` will have.
+    pub(crate) fn start(&self, head: Arc<FillHead>, reader: Arc<dyn PartialReader>) {
+        self.members().spill = Some(reader);
+        self.advance(Stage::Streaming(head));
+    }
+
     /// Announces a new stage to everyone.
     pub(crate) fn advance(&self, stage: Stage) {
         self.progress.send_modify(|progress| progress.stage = stage);
@@ -141,10 +173,14 @@ impl Fill {
     /// Answers false when there is no reader left.
     pub(crate) async fn pipe(&self, piece: Bytes) -> bool {
         let len = piece.len() as u64;
+        let (received, stored) = {
+            let progress = self.progress.borrow();
+            (progress.received, progress.stored)
+        };
         {
             let mut members = self.members();
             if members.window.is_empty() {
-                members.window_start = self.progress.borrow().received;
+                members.window_start = received;
             }
             members.window.push_back(piece);
             members.window_len += len;
@@ -154,7 +190,7 @@ impl Fill {
             let moved = self.member_moved.notified();
             {
                 let mut members = self.members();
-                members.trim();
+                members.trim(stored);
                 if members.offsets.is_empty() {
                     return false;
                 }
@@ -224,6 +260,11 @@ impl Membership {
         self.fill.windowed(offset)
     }
 
+    /// Reads what is stored; there for as long as some reader has not had all of it.
+    pub(super) fn spill(&self) -> Option<Arc<dyn PartialReader>> {
+        self.fill.members().spill.clone()
+    }
+
     /// Tells the fill that everything before `offset` is no longer needed here.
     pub(super) fn moved_to(&self, offset: u64) {
         if let Some(place) = self.fill.members().offsets.get_mut(&self.id) {
@@ -235,7 +276,13 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.fill.members().offsets.remove(&self.id);
+        let mut members = self.fill.members();
+        members.offsets.remove(&self.id);
+        let last = members.offsets.is_empty();
+        drop(members);
         self.fill.member_moved.notify_one();
+        if last {
+            self.fill.deserted.notify_one();
+        }
     }
 }

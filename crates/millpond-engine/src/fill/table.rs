@@ -2,12 +2,10 @@
 
 use super::state::{Fill, Membership};
 use foldhash::fast::RandomState;
-use millpond_exchange::{Key, VarySelector};
+use millpond_exchange::{Key, Selector, Timestamp, VarySelector};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use millpond_exchange::Timestamp;
 
 /// How long a key whose response was not storable is fetched without waiting for each other.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -30,28 +28,78 @@ pub(crate) enum Role {
     Waiter(Membership),
     /// There is no waiting for this key at the moment.
     Alone,
+    /// What the request found in the store is out of date: a fill ended meanwhile.
+    Changed,
 }
 
 /// The fills under way, and the keys not worth waiting for.
 #[derive(Default)]
 pub(crate) struct FillTable {
     fills: Mutex<HashMap<FillKey, Arc<Fill>, RandomState>>,
-    unshared: Mutex<HashMap<Key, Timestamp, RandomState>>,
+    unshared: Mutex<HashMap<Key, Unshared, RandomState>>,
+}
+
+/// Until when requests for a key do not wait for each other.
+#[derive(Clone, Copy, Default)]
+struct Unshared {
+    /// Any of them.
+    everyone: Timestamp,
+    /// Those that name their user.
+    named: Timestamp,
+}
+
+impl Unshared {
+    fn over(&self, now: Timestamp) -> bool {
+        self.everyone.max(self.named) <= now
+    }
+}
+
+/// Whom an answer that may not be shared concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concerns {
+    /// Whoever asks for this.
+    Everyone,
+    /// Those whose request names its user.
+    Named,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether `selector` may cover a response for `key` whose head is not known yet.
+fn may_cover(selector: &Selector, key: &Key) -> bool {
+    match selector {
+        Selector::All => true,
+        Selector::Key(wanted) => wanted == key,
+        Selector::Url(url) => key.url() == *url,
+        Selector::Prefix(prefix) => key.url().starts_with(prefix),
+        Selector::Host(authority) => key.authority() == authority,
+        Selector::Tag { origin, .. } => origin.as_ref().is_none_or(|origin| key.origin() == *origin),
+        Selector::Group { origin, .. } => key.origin() == *origin,
+    }
+}
+
 impl FillTable {
-    /// Joins the fill for `key`, or becomes its leader.
-    pub(crate) fn enter(&self, key: &FillKey, now: Timestamp) -> Role {
-        if lock(&self.unshared).get(&key.key).is_some_and(|until| now < *until) {
+    /// Joins the fill for `key`, or becomes its leader. `named` says that the request names its user. `unchanged` looks
+    /// whether the store still has what the request found there: a fill commits before it leaves this table, so whoever
+    /// finds neither fill nor change is the first. It is asked under the lock, hence must be quick.
+    pub(crate) fn enter(
+        &self,
+        key: &FillKey,
+        named: bool,
+        now: Timestamp,
+        unchanged: impl FnOnce() -> bool,
+    ) -> Role {
+        if self.is_unshared(&key.key, named, now) {
             return Role::Alone;
         }
         let mut fills = lock(&self.fills);
         if let Some(fill) = fills.get(key) {
             return Role::Waiter(fill.join());
+        }
+        if !unchanged() {
+            return Role::Changed;
         }
         let fill = Fill::new(false);
         fills.insert(key.clone(), Arc::clone(&fill));
@@ -70,6 +118,15 @@ impl FillTable {
         Some(fill)
     }
 
+    /// Takes out every fill whose response `selector` covers, or may cover: it goes on for those who wait, and nobody
+    /// joins it any more.
+    pub(crate) fn part_with(&self, selector: &Selector) {
+        lock(&self.fills).retain(|place, fill| match fill.head() {
+            Some(head) => !millpond_store::covers(selector, &place.key, &head.record),
+            None => !may_cover(selector, &place.key),
+        });
+    }
+
     /// Takes `fill` out, so that nobody joins it any more. Idempotent.
     pub(crate) fn leave(&self, key: &FillKey, fill: &Arc<Fill>) {
         let mut fills = lock(&self.fills);
@@ -78,16 +135,25 @@ impl FillTable {
         }
     }
 
+    fn is_unshared(&self, key: &Key, named: bool, now: Timestamp) -> bool {
+        let unshared = lock(&self.unshared);
+        unshared.get(key).is_some_and(|until| now < until.everyone || (named && now < until.named))
+    }
+
     /// Remembers that responses of `key` are not shared at the moment.
-    pub(crate) fn remember_unshared(&self, key: &Key, now: Timestamp) {
+    pub(crate) fn remember_unshared(&self, key: &Key, concerns: Concerns, now: Timestamp) {
         let mut unshared = lock(&self.unshared);
         if unshared.len() >= MAX_REMEMBERED {
-            unshared.retain(|_, until| now < *until);
+            unshared.retain(|_, until| !until.over(now));
             if unshared.len() >= MAX_REMEMBERED {
                 unshared.clear();
             }
         }
-        unshared.insert(key.clone(), now.saturating_add(REMEMBERED));
+        let until = unshared.entry(key.clone()).or_default();
+        match concerns {
+            Concerns::Everyone => until.everyone = now.saturating_add(REMEMBERED),
+            Concerns::Named => until.named = now.saturating_add(REMEMBERED),
+        }
     }
 
     /// Forgets it: a shareable response came.

@@ -1,15 +1,17 @@
 //! Runs a fill: one fetch, apart from the client that caused it.
 
 use super::state::{End, Fill, FillHead, Stage};
-use super::table::FillKey;
+use super::table::{Concerns, FillKey};
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::origin::{InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use millpond_exchange::{
-    Body, BodyError, BodyErrorKind, Fields, Frame, Key, PurgeMode, Record, RequestHead, ResponseHead, Selector, Timestamp,
+    Body, BodyError, BodyErrorKind, Fields, Frame, Key, PurgeMode, Record, RequestHead, ResponseHead, Selector,
+    StatusCode, Timestamp,
 };
-use millpond_policy::{Admitted, Fate, Freshened, Reason, RequestFacts, Stored, Times, Validated};
+use millpond_policy::{Admitted, Fate, Freshened, Reason, RequestFacts, Stored, Times, Validated, Verdict};
 use millpond_store::{Entry, Epoch, NewEntry, Store, StoreError, Writer};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -85,33 +87,44 @@ struct Task<O: Origin> {
 
 impl<O: Origin> Task<O> {
     async fn run(self) {
-        let conditional = self.conditional();
-        let was_conditional = conditional.is_some();
         let request_time = self.engine.now();
+        let conditional = self.conditional();
+        let mut has_conditions = conditional.is_some();
         let mut sent = conditional.unwrap_or_else(|| self.plan.request.clone());
-        let mut fetched = self.fetch(&sent).await;
-        let mut times = Times { request_time, response_time: self.engine.now() };
-        if was_conditional && let Ok(response) = &fetched {
-            let verdict = self.judge(&sent, &response.head, times);
-            if let Validated::Freshen(updates) = verdict {
-                let entry = self.freshen(updates).await;
-                self.guard.leave();
-                self.fill.advance(Stage::Refreshed(entry));
-                return;
+        loop {
+            let response = match self.fetch(&sent).await {
+                Ok(response) => response,
+                Err(error) => return self.fail(error),
+            };
+            if !has_conditions && response.head.status == StatusCode::NOT_MODIFIED {
+                return self.fail(self.not_asked_for());
             }
-            if let Validated::Refetch(reason) = verdict {
-                tracing::debug!(url = %self.plan.key.url(), %reason, "fetching again without conditions");
-                sent = self.plan.request.clone();
-                fetched = self.fetch(&sent).await;
-                times.response_time = self.engine.now();
+            let times = Times { request_time, response_time: self.engine.now() };
+            match self.judge(&sent, &response.head, times) {
+                Validated::Freshen(updates) => return self.refreshed(updates, times.response_time).await,
+                Validated::ServeStale(reason) => return self.release(response, reason, times.response_time),
+                Validated::Replace => return self.respond(response, times).await,
+                Validated::Refetch(reason) => {
+                    tracing::debug!(url = %self.plan.key.url(), %reason, "fetching again without conditions");
+                    has_conditions = false;
+                    sent = self.plan.request.clone();
+                }
             }
         }
-        match fetched {
-            Ok(response) => self.respond(response, times).await,
-            Err(error) => {
-                self.guard.leave();
-                self.fill.advance(Stage::Failed(error));
-            }
+    }
+
+    fn fail(&self, error: OriginError) {
+        self.guard.leave();
+        self.fill.advance(Stage::Failed(error));
+    }
+
+    /// A 304 says that what the request names is up to date; this request named nothing.
+    fn not_asked_for(&self) -> OriginError {
+        let upstream = &self.plan.context.upstream;
+        OriginError {
+            fault: OriginFault::Malformed,
+            upstream: format!("{}://{}", upstream.scheme, upstream.authority),
+            message: "the answer to a request without conditions is a 304".into(),
         }
     }
 
@@ -142,14 +155,36 @@ impl<O: Origin> Task<O> {
     }
 
     /// Applies a 304 to the entries it confirms (RFC 9111 section 4.3.4); the first of them is the answer.
-    async fn freshen(&self, updates: Vec<Freshened>) -> Arc<Entry> {
+    async fn refreshed(&self, updates: Vec<Freshened>, now: Timestamp) {
         let mut answer = None;
         for update in updates {
+            // What may not be stored is not for those who wait either: its new fields may be meant for one user.
+            let shared = update.fate == Fate::Store;
             let entry = self.update(update).await;
-            answer.get_or_insert(entry);
+            answer.get_or_insert((entry, shared));
         }
         // The policy promises at least one.
-        answer.unwrap_or_else(|| Arc::clone(&self.plan.stored[0]))
+        let (entry, shared) = answer.unwrap_or_else(|| (Arc::clone(&self.plan.stored[0]), true));
+        if shared {
+            self.remember(&entry.record, now);
+        } else if RequestFacts::of(&self.plan.request).names_user() {
+            self.engine.shared.fills.remember_unshared(&self.plan.key, Concerns::Named, now);
+        }
+        self.guard.leave();
+        self.fill.advance(Stage::Refreshed { entry, shared });
+    }
+
+    /// Notes whether a response answers more than the request that brought it. One that each request must validate for
+    /// itself is not worth waiting for.
+    fn remember(&self, record: &Record, now: Timestamp) {
+        let fills = &self.engine.shared.fills;
+        let profile = &self.plan.context.profile;
+        match millpond_policy::reuse(record, &RequestFacts::default(), now, profile) {
+            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => fills.forget_unshared(&self.plan.key),
+            Verdict::Validate(_) | Verdict::Unusable(_) => {
+                fills.remember_unshared(&self.plan.key, Concerns::Everyone, now);
+            }
+        }
     }
 
     async fn update(&self, update: Freshened) -> Arc<Entry> {
@@ -187,18 +222,18 @@ impl<O: Origin> Task<O> {
             },
             Err(reason) => return self.release(response, reason, times.response_time),
         };
-        self.engine.shared.fills.forget_unshared(&self.plan.key);
+        self.remember(&admitted.record, times.response_time);
+        let announced_len = response.body.length();
         let head = Arc::new(FillHead {
             head: admitted.head,
             record: admitted.record,
             origin_head: for_client(response.head),
-            reader: writer.reader(),
-            announced_len: response.body.length(),
+            announced_len,
         });
         // The leader reads the fill like everyone else.
         drop(self.leader.take());
-        self.fill.advance(Stage::Streaming(Arc::clone(&head)));
-        self.stream(response.body, writer, &head).await;
+        self.fill.start(head, writer.reader());
+        self.stream(response.body, writer, announced_len).await;
     }
 
     async fn open(&self, admitted: &Admitted, announced_len: Option<u64>) -> Result<Box<dyn Writer>, Reason> {
@@ -223,8 +258,11 @@ impl<O: Origin> Task<O> {
         let shared = &self.engine.shared;
         shared.counters.refused.add();
         let status = response.head.status.as_u16();
-        if status < 500 {
-            shared.fills.remember_unshared(&self.plan.key, now);
+        let personal = matches!(reason, Reason::Authorization | Reason::UserRequest | Reason::NoPartition);
+        if personal {
+            shared.fills.remember_unshared(&self.plan.key, Concerns::Named, now);
+        } else if status < 500 && reason != Reason::RequestNoStore {
+            shared.fills.remember_unshared(&self.plan.key, Concerns::Everyone, now);
         }
         self.guard.leave();
         if let Some(leader) = self.leader.take() {
@@ -232,34 +270,13 @@ impl<O: Origin> Task<O> {
             let head = for_client(response.head);
             let _ = leader.send(Own { response: OriginResponse { head, ..response }, reason });
         }
-        self.fill.advance(Stage::Released { status });
+        self.fill.advance(Stage::Released { status, personal });
     }
 
-    async fn stream(self, body: Body, writer: Box<dyn Writer>, head: &FillHead) {
-        let mut frames = body.into_stream();
-        let mut sink = Sink { fill: Arc::clone(&self.fill), writer: Some(writer), received: 0 };
-        let mut trailers = Fields::new();
-        let end = loop {
-            match frames.next().await {
-                Some(Ok(Frame::Data(piece))) => {
-                    let was_storing = sink.writer.is_some();
-                    let goes_on = sink.take(piece).await;
-                    if was_storing && sink.writer.is_none() {
-                        // Newcomers could not read the beginning any more.
-                        self.guard.leave();
-                    }
-                    if !goes_on || !self.worth_going_on(sink.received, head.announced_len) {
-                        let message = "nobody reads this response any more".to_owned();
-                        break Err(BodyError::new(BodyErrorKind::Cut, message));
-                    }
-                }
-                Some(Ok(Frame::Trailers(fields))) => trailers = fields,
-                Some(Err(error)) => break Err(error),
-                None => break Ok(()),
-            }
-        };
-        match end {
-            Ok(()) => self.complete(sink.writer, trailers).await,
+    async fn stream(self, body: Body, writer: Box<dyn Writer>, announced: Option<u64>) {
+        let mut writer = Some(writer);
+        match self.receive(body, &mut writer, announced).await {
+            Ok(trailers) => self.complete(writer, trailers).await,
             Err(error) => {
                 self.engine.shared.counters.fills_cut.add();
                 tracing::debug!(url = %self.plan.key.url(), %error, "fill ended early");
@@ -269,15 +286,76 @@ impl<O: Origin> Task<O> {
         }
     }
 
+    /// Passes the body on until it ends, in good order or not. `writer` is gone when the store would not have it all.
+    async fn receive(
+        &self,
+        body: Body,
+        writer: &mut Option<Box<dyn Writer>>,
+        announced: Option<u64>,
+    ) -> Result<Fields, BodyError> {
+        let mut frames = body.into_stream();
+        let mut received = 0;
+        let mut trailers = Fields::new();
+        loop {
+            if !self.worth_going_on(received, announced, writer.is_some()) {
+                return Err(BodyError::new(BodyErrorKind::Cut, "nobody reads this response any more"));
+            }
+            let frame = tokio::select! {
+                frame = frames.next() => frame,
+                () = self.fill.deserted() => continue,
+            };
+            match frame {
+                Some(Ok(Frame::Data(piece))) => {
+                    received += piece.len() as u64;
+                    if announced.is_some_and(|length| received > length) {
+                        return Err(BodyError::new(BodyErrorKind::Malformed, "the body is longer than announced"));
+                    }
+                    self.take(piece, writer).await;
+                }
+                Some(Ok(Frame::Trailers(fields))) => trailers = fields,
+                Some(Err(error)) => return Err(error),
+                // RFC 9112 section 8: shorter than announced is incomplete, whatever the connection says.
+                None if announced.is_some_and(|length| received < length) => {
+                    return Err(BodyError::new(BodyErrorKind::Cut, "the body is shorter than announced"));
+                }
+                None => return Ok(trailers),
+            }
+        }
+    }
+
+    /// Takes one piece: into the store while that takes it, then through the window.
+    async fn take(&self, piece: Bytes, writer: &mut Option<Box<dyn Writer>>) {
+        if let Some(storing) = writer {
+            match storing.write(piece.clone()).await {
+                Ok(()) => return self.fill.stored(piece.len() as u64),
+                Err(error) => self.stop_storing(&error),
+            }
+            *writer = None;
+        }
+        self.fill.pipe(piece).await;
+    }
+
+    /// From here on the body is for the present readers only: newcomers could not read all of it any more, so the table
+    /// is left before the first piece goes by.
+    fn stop_storing(&self, error: &StoreError) {
+        self.guard.leave();
+        if matches!(error, StoreError::TooLarge { .. }) {
+            tracing::debug!(url = %self.plan.key.url(), %error, "not stored; the body goes on to its present readers");
+        } else {
+            self.engine.shared.store_failed(error);
+        }
+    }
+
     /// RFC 9111 section 3.3 has only complete responses stored; one without readers is finished when little is missing.
-    fn worth_going_on(&self, received: u64, announced: Option<u64>) -> bool {
-        if self.fill.detached || self.fill.has_members() {
+    fn worth_going_on(&self, received: u64, announced: Option<u64>, storing: bool) -> bool {
+        if self.fill.has_members() || (self.fill.detached && storing) {
             return true;
         }
-        announced.map_or(received <= WORTH_FINISHING, |length| {
-            let missing = length.saturating_sub(received);
-            missing <= WORTH_FINISHING || missing <= length / WORTH_FINISHING_PART
-        })
+        storing
+            && announced.map_or(received <= WORTH_FINISHING, |length| {
+                let missing = length.saturating_sub(received);
+                missing <= WORTH_FINISHING || missing <= length / WORTH_FINISHING_PART
+            })
     }
 
     async fn complete(self, writer: Option<Box<dyn Writer>>, trailers: Fields) {
@@ -294,34 +372,6 @@ impl<O: Origin> Task<O> {
         // Only now: whoever finds no fill any more finds the entry.
         self.guard.leave();
         self.fill.end(End::Complete(Arc::new(trailers)));
-    }
-}
-
-/// Where the body goes: into the store while it takes it, then through the window.
-struct Sink {
-    fill: Arc<Fill>,
-    writer: Option<Box<dyn Writer>>,
-    received: u64,
-}
-
-impl Sink {
-    /// Takes one piece. Answers false when there is nobody left to take it for.
-    async fn take(&mut self, piece: bytes::Bytes) -> bool {
-        let len = piece.len() as u64;
-        self.received += len;
-        if let Some(writer) = &mut self.writer {
-            match writer.write(piece.clone()).await {
-                Ok(()) => {
-                    self.fill.stored(len);
-                    return true;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "not stored; the body goes on to its present readers");
-                    self.writer = None;
-                }
-            }
-        }
-        self.fill.pipe(piece).await
     }
 }
 

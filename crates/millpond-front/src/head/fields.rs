@@ -32,7 +32,11 @@ struct Seen {
 }
 
 /// Reads `section`, the field lines with the closing empty line, into `request`.
-pub(crate) fn fill_fields(section: &[u8], limits: &FrontLimits, request: &mut Request) -> Result<Facts, Refusal> {
+pub(crate) fn fill_fields(
+    section: &[u8],
+    limits: &FrontLimits,
+    request: &mut Request,
+) -> Result<Facts, Refusal> {
     let mut few = [httparse::EMPTY_HEADER; FEW];
     match httparse::parse_headers(section, &mut few[..FEW.min(limits.fields)]) {
         Err(httparse::Error::TooManyHeaders) if limits.fields > FEW => {
@@ -44,7 +48,11 @@ pub(crate) fn fill_fields(section: &[u8], limits: &FrontLimits, request: &mut Re
     }
 }
 
-fn take(parsed: httparse::Result<(usize, &[Header<'_>])>, length: usize, request: &mut Request) -> Result<Facts, Refusal> {
+fn take(
+    parsed: httparse::Result<(usize, &[Header<'_>])>,
+    length: usize,
+    request: &mut Request,
+) -> Result<Facts, Refusal> {
     let lines = match parsed {
         Ok(httparse::Status::Complete((used, lines))) if used == length => lines,
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
@@ -127,7 +135,8 @@ impl Seen {
         if self.codings.is_some() {
             return Err(Refusal::TransferEncoding);
         }
-        let mut chunked = value.split(|b| *b == b',').map(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+        let mut chunked =
+            value.split(|b| *b == b',').map(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
         let (last, before) = (chunked.next_back() == Some(true), chunked.collect::<Vec<_>>());
         if !last || before.contains(&true) {
             return Err(Refusal::TransferEncoding);
@@ -177,7 +186,7 @@ impl Seen {
 
 /// True when the comma-separated list `value` has `token`, ignoring case and parameters.
 fn has_token(value: &[u8], token: &[u8]) -> bool {
-    value
-        .split(|b| *b == b',')
-        .any(|item| item.split(|b| *b == b';').next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(token)))
+    value.split(|b| *b == b',').any(|item| {
+        item.split(|b| *b == b';').next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(token))
+    })
 }

@@ -4,20 +4,12 @@ use std::net::Ipv6Addr;
 
 /// True when `text` names a host, and nothing beside a host and a port. An empty host is not one.
 pub(super) fn is_valid(text: &[u8]) -> bool {
-    let (host, port) = match text.first() {
-        Some(b'[') => match memchr::memchr(b']', text) {
-            Some(end) if is_ipv6(&text[1..end]) => (&text[..=end], &text[end + 1..]),
-            _ => return false,
-        },
-        _ => {
-            let end = memchr::memchr(b':', text).unwrap_or(text.len());
-            if !is_reg_name(&text[..end]) {
-                return false;
-            }
-            text.split_at(end)
-        }
-    };
-    !host.is_empty() && is_port(port)
+    if text.first() == Some(&b'[') {
+        return memchr::memchr(b']', text)
+            .is_some_and(|end| is_ipv6(&text[1..end]) && is_port(&text[end + 1..]));
+    }
+    let (host, port) = text.split_at(memchr::memchr(b':', text).unwrap_or(text.len()));
+    !host.is_empty() && is_reg_name(host) && is_port(port)
 }
 
 /// Nothing, or a colon and a number below 65,536. A colon alone is allowed by the grammar and refused here: hops

@@ -78,7 +78,9 @@ fn split_scheme(target: &[u8]) -> Option<(Scheme, &[u8])> {
 /// `{`, ...): those pass. A fragment is never sent; controls, spaces and raw non-ASCII bytes are no part of any URI.
 fn push_path(text: &[u8], request: &mut Request) -> Result<(), Refusal> {
     let query = memchr::memchr(b'?', text).unwrap_or(text.len());
-    if !text[..query].iter().all(|b| is_query_byte(*b) && *b != b'`') || !text[query..].iter().all(|b| is_query_byte(*b)) {
+    if !text[..query].iter().all(|b| is_query_byte(*b) && *b != b'`')
+        || !text[query..].iter().all(|b| is_query_byte(*b))
+    {
         return Err(Refusal::Target);
     }
     push_ascii(&mut request.head.path_and_query, text);

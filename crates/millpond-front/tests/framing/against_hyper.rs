@@ -83,8 +83,10 @@ const STRICTER_THAN_HYPER: &[&str] = &[
 ];
 
 /// Rows that we take and hyper does not, with the reason.
-const LAXER_THAN_HYPER: &[(&str, &str)] =
-    &[("version_1_2", "RFC 9110 section 2.5: a higher minor version is to be processed as the highest known one")];
+const LAXER_THAN_HYPER: &[(&str, &str)] = &[(
+    "version_1_2",
+    "RFC 9110 section 2.5: a higher minor version is to be processed as the highest known one",
+)];
 
 #[tokio::test(start_paused = true)]
 async fn we_are_at_least_as_strict_as_hyper() {

@@ -1,5 +1,7 @@
 //! Malformed requests: what the client is told, and that nothing behind them is taken for a request.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod against_hyper;
 mod rows;
 #[path = "../support/mod.rs"]
@@ -35,13 +37,18 @@ pub(crate) async fn check(row: &Row) {
             assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{}: {text}", row.name);
             assert!(text.contains("Connection: close\r\n"), "{text}");
             assert!(text.contains("Content-Type: application/problem+json\r\n"), "{text}");
-            assert!(text.contains(&format!("\"status\":{status},")) && text.contains("\"request_id\":\"id-7\""));
+            assert!(
+                text.contains(&format!("\"status\":{status},")) && text.contains("\"request_id\":\"id-7\"")
+            );
             assert_eq!((closed, replies, lines.len()), (true, 1, 0), "{}: {lines:?}", row.name);
             assert_eq!(script.refused.lock().unwrap().len(), 1);
         }
         Expect::BodyError => {
             assert!(text.starts_with("HTTP/1.1 400 "), "{}: {text}", row.name);
-            assert!(text.contains("X-Error: Malformed\r\n") && text.contains("Connection: close\r\n"), "{text}");
+            assert!(
+                text.contains("X-Error: Malformed\r\n") && text.contains("Connection: close\r\n"),
+                "{text}"
+            );
             assert_eq!((closed, replies), (true, 1), "{}", row.name);
             assert_eq!(lines, [line], "{}", row.name);
         }

@@ -60,12 +60,21 @@ static LONG_TARGET_ALONE: [u8; 40_000] = long(b"GET /", b"a", b" HTTP/1.1\r\nHos
 static LONG_VALUE: [u8; LONG] = long(b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"a", b"\r\n\r\n");
 static LONG_NAME: [u8; LONG] = long(b"GET / HTTP/1.1\r\nHost: a\r\n", b"a", b": b\r\n\r\n");
 static MANY_FIELDS: [u8; 1000] = long(b"GET / HTTP/1.1\r\nHost: a\r\n", b"a:b\r\n", b"\r\n\r\n");
-static LONG_EXTENSION: [u8; 9000] =
-    long(b"POST /collect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a", b"\r\nx\r\n0\r\n\r\n");
-static LONG_TRAILER: [u8; LONG] =
-    long(b"POST /collect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"a", b"\r\n\r\n");
-static LEADING_ZEROS: [u8; 200] =
-    long(b"POST /collect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"0", b"1\r\nx\r\n0\r\n\r\n");
+static LONG_EXTENSION: [u8; 9000] = long(
+    b"POST /collect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+    b"a",
+    b"\r\nx\r\n0\r\n\r\n",
+);
+static LONG_TRAILER: [u8; LONG] = long(
+    b"POST /collect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+    b"a",
+    b"\r\n\r\n",
+);
+static LEADING_ZEROS: [u8; 200] = long(
+    b"POST /collect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"0",
+    b"1\r\nx\r\n0\r\n\r\n",
+);
 
 rows! {
     // The request line, RFC 9112 section 3.

@@ -1,6 +1,8 @@
 //! A service that does what the path says, and a client that speaks bytes.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its part")]
 
+pub mod io;
+
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -8,8 +10,8 @@ use millpond_exchange::{
     Body, BodyError, BodyErrorKind, Fields, Frame, ResponseHead, Segments, StatusCode, Timestamp,
 };
 use millpond_front::{
-    ConnInfo, ConnectionEnd, Drain, Finished, FrontLimits, Interim, Outcome, Refusal, Reply, Request, Service,
-    TargetForm, WireHead, serve_connection,
+    ConnInfo, ConnectionEnd, Drain, Finished, FrontLimits, Interim, Outcome, Refusal, Reply, Request,
+    Service, TargetForm, WireHead, serve_connection,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,6 +33,8 @@ pub struct Seen {
 pub struct Script {
     pub seen: Mutex<Vec<Seen>>,
     pub finished: Mutex<Vec<Outcome>>,
+    /// Whether each finished reply came with its request.
+    pub with_request: Mutex<Vec<bool>>,
     pub refused: Mutex<Vec<Refusal>>,
     /// Calls that were dropped before they answered.
     pub dropped: AtomicUsize,
@@ -123,7 +127,8 @@ impl Script {
 /// Answers that depend on nothing but the path.
 fn plain(path: &str) -> Reply<()> {
     let status = |code: u16| WireHead::new(StatusCode::from_u16(code).unwrap());
-    let sized = |length, pieces: &[&'static str]| Body::Stream { stream: frames(pieces).into_stream(), length };
+    let sized =
+        |length, pieces: &[&'static str]| Body::Stream { stream: frames(pieces).into_stream(), length };
     match path {
         "/stream" => Reply::new(status(200), frames(&["one", "two", "three"]), ()),
         "/sized" => Reply::new(status(200), sized(Some(6), &["one", "two"]), ()),
@@ -137,7 +142,8 @@ fn plain(path: &str) -> Reply<()> {
             Reply::new(status(200), Body::from_stream(failing), ())
         }
         "/trailers" | "/announced-trailers" => {
-            let trailers = Fields::from_iter([("X-Sum", "42"), ("Content-Length", "7"), ("Set-Cookie", "a=b")]);
+            let trailers =
+                Fields::from_iter([("X-Sum", "42"), ("Content-Length", "7"), ("Set-Cookie", "a=b")]);
             let frames = stream::iter([Ok(Frame::Data("content".into())), Ok(Frame::Trailers(trailers))]);
             let mut head = status(200);
             let mut length = None;
@@ -179,7 +185,8 @@ pub fn text(content: &'static str) -> Reply<()> {
 }
 
 pub fn frames(pieces: &[&'static str]) -> Body {
-    let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Frame::Data(Bytes::from_static(piece.as_bytes())))).collect();
+    let pieces: Vec<_> =
+        pieces.iter().map(|piece| Ok(Frame::Data(Bytes::from_static(piece.as_bytes())))).collect();
     Body::from_stream(stream::iter(pieces))
 }
 
@@ -238,6 +245,7 @@ impl Service for Script {
     }
 
     fn finished(&self, done: Finished<'_, ()>) {
+        self.with_request.lock().unwrap().push(done.request.is_some());
         self.finished.lock().unwrap().push(done.outcome);
     }
 
@@ -360,12 +368,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
                 got.trailers.append(name, value).unwrap();
             }
         }
-        match got.field("Content-Length").map(|length| length.parse().unwrap()) {
-            Some(length) => got.body = self.take(length).await?,
-            None => {
-                while self.more().await {}
-                got.body = std::mem::take(&mut self.buf);
-            }
+        if let Some(length) = got.field("Content-Length").map(|length| length.parse().unwrap()) {
+            got.body = self.take(length).await?;
+        } else {
+            while self.more().await {}
+            got.body = std::mem::take(&mut self.buf);
         }
         Some(got)
     }

@@ -179,6 +179,7 @@ fn offline() {
     let lines = [("Cache-Control", "max-age=60, must-revalidate")];
     assert_eq!(outcome(&[], 200, &lines, 5, &[("Cache-Control", "no-cache")], &profile), "fresh 55");
     assert_eq!(outcome(&[], 200, &lines, 500, &[], &profile), "stale stale-offline -440");
+    assert_eq!(outcome(&[], 200, &lines, 60, &[], &profile), "stale stale-offline 0");
 }
 
 #[test]
@@ -199,6 +200,7 @@ fn soft_purge() {
     record.stale_from = Some(at(10));
     let judged = |later| verdict(reuse(&record, &RequestFacts::default(), at(later), &Profile::default()));
     assert_eq!(judged(9), "fresh 51", "not yet");
+    assert_eq!(judged(10), "refresh stale-while-revalidate 0", "at once");
     assert_eq!(judged(20), "refresh stale-while-revalidate -10", "staleness counts from the purge");
     assert_eq!(judged(41), "validate soft-purged");
     assert_eq!(judged(100), "validate soft-purged");

@@ -17,6 +17,7 @@ fn evaluation() {
         ("13.1.2", "no match", 200, TAG, &[("If-None-Match", "\"b\"")], "Send"),
         ("13.1.2", "case counts", 200, TAG, &[("If-None-Match", "\"A\"")], "Send"),
         ("13.1.2", "any", 200, TAG, &[("If-None-Match", "*")], "NotModified"),
+        ("13.1.2", "any, among others", 200, TAG, &[("If-None-Match", "\"x\""), ("If-None-Match", "*")], "NotModified"),
         ("13.1.2", "one of several", 200, TAG, &[("If-None-Match", "\"x\", \"a\" ,\"y\"")], "NotModified"),
         ("13.1.2", "one of several lines", 200, TAG, &[("If-None-Match", "\"x\""), ("If-None-Match", "\"a\"")], "NotModified"),
         ("8.8.3", "a comma within a tag", 200, &[("ETag", "\"a,b\""), ("Expires", "@9")], &[("If-None-Match", "\"x\", \"a,b\"")], "NotModified"),

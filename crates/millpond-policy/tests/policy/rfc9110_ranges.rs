@@ -65,6 +65,8 @@ fn if_range() {
     let no_date: Lines<'_> = &[("ETag", "W/\"a\""), ("Last-Modified", "@-9")];
     #[rustfmt::skip]
     let rows: &[(&str, Lines<'_>, &str, &str)] = &[
+        ("the empty tag", &[("ETag", "\"\"")], "\"\"", "0-2"),
+        ("a lone quote is no tag", &[("ETag", "\"")], "\"", "whole"),
         ("the strong tag", tagged, "\"a\"", "0-2"),
         ("another tag", tagged, "\"b\"", "whole"),
         ("the tag, sent weak", tagged, "W/\"a\"", "whole"),

@@ -115,6 +115,10 @@ fn private_cache() {
     for (section, what, request, lines, partition, expected) in rows {
         table.row(section, what, admitted(&get(request), 200, lines, *partition, &private()), expected);
     }
+    let with_private = [LM, ("Cache-Control", "private")];
+    let found = |lines| admitted(&get(&[]), 302, lines, Some("u"), &private());
+    table.row("3", "private makes any status cacheable", found(&with_private), "stored privately");
+    table.row("3", "nothing does", found(&with_private[..1]), "status-not-default");
     table.finish();
 }
 

@@ -67,6 +67,7 @@ fn the_newest_date_wins_whatever_the_order() {
     let none = fields(&[]);
     assert_eq!(select([&old, &new].into_iter(), &none, None), Some(1));
     assert_eq!(select([&new, &old].into_iter(), &none, None), Some(0));
+    assert_eq!(select([&new, &new].into_iter(), &none, None), Some(0), "of equals the first");
     assert_eq!(select(std::iter::empty(), &none, None), None);
 }
 

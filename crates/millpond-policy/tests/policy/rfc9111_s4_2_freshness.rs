@@ -139,7 +139,11 @@ fn age_field() {
         ("4.2.1", "not a number", &[("Cache-Control", "max-age=60"), ("Age", "abc")], 0, "validate invalid-freshness"),
         ("4.2.1", "negative", &[("Cache-Control", "max-age=60"), ("Age", "-7")], 0, "validate invalid-freshness"),
         ("4.2.1", "decimal", &[("Cache-Control", "max-age=60"), ("Age", "7.0")], 0, "validate invalid-freshness"),
-        ("4.2.1", "a list", &[("Cache-Control", "max-age=60"), ("Age", "7, 0")], 0, "validate invalid-freshness"),
+        ("5.1", "a list: the first member", &[("Cache-Control", "max-age=60"), ("Age", "0,90")], 0, "fresh 60"),
+        ("5.1", "a list: the first member is old", &[("Cache-Control", "max-age=60"), ("Age", "90,0")], 0, "validate stale"),
+        ("4.2.1", "a list with something else in it", &[("Cache-Control", "max-age=60"), ("Age", "0,x")], 0, "validate invalid-freshness"),
+        ("4.2.1", "combined lines, alike", &[("Cache-Control", "max-age=60"), ("Age", "0, 0")], 0, "validate invalid-freshness"),
+        ("4.2.1", "combined lines", &[("Cache-Control", "max-age=60"), ("Age", "7, 0")], 0, "validate invalid-freshness"),
         ("4.2.1", "twice", &[("Cache-Control", "max-age=60"), ("Age", "0"), ("Age", "0")], 0, "validate invalid-freshness"),
         ("4.2.1", "with a parameter", &[("Cache-Control", "max-age=60"), ("Age", "7;a=b")], 0, "validate invalid-freshness"),
     ];

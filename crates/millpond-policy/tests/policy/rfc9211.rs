@@ -23,6 +23,7 @@ fn members() {
         ("2.2 bypass", CacheStatus { fwd: Some(Forward::Bypass), detail: Some("no-store"), ..none }, "millpond; fwd=bypass; detail=no-store"),
         ("2.7 key", CacheStatus { fwd: Some(Forward::VaryMiss), key: Some("a\"b\\c\u{e9}"), ..none }, "millpond; fwd=vary-miss; key=\"a\\\"b\\\\c??\""),
         ("2.8 detail as a string", CacheStatus { fwd: Some(Forward::Method), detail: Some("two words"), ..none }, "millpond; fwd=method; detail=\"two words\""),
+        ("2.8 detail that begins with a digit", CacheStatus { hit: true, detail: Some("2nd"), ..none }, "millpond; hit; detail=\"2nd\""),
         ("2.8 empty detail", CacheStatus { hit: true, detail: Some(""), ..none }, "millpond; hit; detail=\"\""),
         ("2.4 as far as an Integer goes", CacheStatus { hit: true, ttl: Some(i64::MIN), ..none }, "millpond; hit; ttl=-999999999999999"),
     ];

@@ -1,5 +1,6 @@
 //! Bodies between our types and hyper's, with the clock of each phase.
 
+use super::places::Place;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame as HyperFrame;
@@ -101,13 +102,13 @@ impl http_body::Body for Outgoing {
     }
 }
 
-/// hyper's response body as ours, cut when the origin stays silent for longer than `limit`.
-pub(super) fn incoming(body: Incoming, limit: Duration) -> Body {
+/// hyper's response body as ours, cut when the origin stays silent for longer than `limit`. `place` is held to its end.
+pub(super) fn incoming(body: Incoming, limit: Duration, place: Option<Place>) -> Body {
     let length = http_body::Body::size_hint(&body).exact();
     if length == Some(0) && http_body::Body::is_end_stream(&body) {
         return Body::Empty;
     }
-    let stream = FromOrigin { body, limit, silence: None };
+    let stream = FromOrigin { body, limit, silence: None, place };
     Body::Stream { stream: Box::pin(stream), length }
 }
 
@@ -115,6 +116,7 @@ struct FromOrigin {
     body: Incoming,
     limit: Duration,
     silence: Option<Pin<Box<Sleep>>>,
+    place: Option<Place>,
 }
 
 impl futures_util::Stream for FromOrigin {
@@ -131,7 +133,10 @@ impl futures_util::Stream for FromOrigin {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(cut(&error)))),
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    self.place = None;
+                    return Poll::Ready(None);
+                }
                 Poll::Pending => {}
             }
             let limit = self.limit;

@@ -1,20 +1,18 @@
 //! Opens connections to one fixed upstream, whatever authority the request names.
 
 use hyper::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::counted::Counted;
 use super::tls::UpstreamTls;
 
-pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Which protocols are offered in the TLS handshake.
@@ -50,9 +48,9 @@ impl FixedConnector {
 }
 
 impl Service<Uri> for FixedConnector {
-    type Response = Stream;
+    type Response = Counted;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Counted, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
@@ -62,9 +60,10 @@ impl Service<Uri> for FixedConnector {
         let connecting = self.inner.call(self.target.clone());
         let limit = self.limit;
         Box::pin(async move {
-            tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+            let connected = tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
                 Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")).into())
-            })
+            });
+            connected.map(Counted::new)
         })
     }
 }

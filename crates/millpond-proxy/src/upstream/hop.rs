@@ -13,16 +13,34 @@ const CONNECTION_FIELDS: [&str; 8] = [
     "upgrade",
 ];
 
-/// Removes the connection-specific fields and every field that Connection names.
-///
-/// End-to-end fields that a sender wrongly named in Connection (`Cache-Control`, `Host`, ...) go as well: the sender asked for it,
-/// but for those that frame the message or choose its target, which are not the sender's to remove.
+/// Fields for every recipient, which Connection cannot name (RFC 9110 section 7.6.1: "never appropriate as a connection
+/// option"). Taking them off at a sender's word would let it strip no-store, Vary or credentials from a message.
+const END_TO_END: [&str; 16] = [
+    "age",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "etag",
+    "expires",
+    "host",
+    "last-modified",
+    "set-cookie",
+    "vary",
+    "via",
+];
+
+/// Removes the connection-specific fields and every field that Connection names, but for those that are end-to-end by nature.
 pub fn strip_connection_fields(fields: &mut Fields) {
     let named: Vec<Vec<u8>> = fields
         .get_all("connection")
         .flat_map(|value| value.split(|b| *b == b','))
         .map(|token| token.trim_ascii().to_ascii_lowercase())
-        .filter(|token| !matches!(token.as_slice(), b"" | b"close" | b"host" | b"content-length"))
+        .filter(|token| !END_TO_END.iter().any(|name| name.as_bytes() == token.as_slice()))
         .collect();
     fields.retain(|field| {
         !CONNECTION_FIELDS.iter().any(|name| field.is(name))

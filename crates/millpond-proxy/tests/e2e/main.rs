@@ -1,1 +1,18 @@
-//! placeholder
+//! The proxy end to end: real sockets, origins that misbehave on purpose, a clock that only the test moves.
+
+mod forwarding;
+mod hostile;
+mod hostile_rows;
+mod routing;
+mod smuggling;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// The malformed requests of the front's own suite, each sent through the proxy.
+#[path = "../../../millpond-front/tests/framing/rows.rs"]
+mod rows;
+
+/// What the tests of `rows` call.
+pub(crate) async fn check(row: &'static rows::Row) {
+    smuggling::check(row).await;
+}

@@ -1,6 +1,7 @@
 //! millpond inside the test: real sockets, and a clock of the test's choice.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its part")]
 
-use millpond::config::Config;
+use millpond::config::{Builder, Config};
 use millpond::engine::{Clock, CountersSnapshot};
 use millpond::proxy::{Running, Server};
 use std::net::SocketAddr;
@@ -16,14 +17,17 @@ pub struct Proxy(Option<Running>);
 impl Proxy {
     /// A proxy in front of `origin`, with `settings` as the command line would give them.
     pub fn start(origin: &str, settings: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
-        let mut builder = Config::builder()
-            .default("listen", "127.0.0.1:0")
-            .set("origin", origin)
-            .set("access_log.format", "off");
-        for (path, value) in settings {
-            builder = builder.set(path, *value);
-        }
-        let config = builder.build().unwrap().config;
+        let values = settings.iter().fold(Config::builder(), |builder, (path, value)| builder.set(path, *value));
+        Self::build(values.set("origin", origin), clock)
+    }
+
+    /// A proxy with this text for its configuration file.
+    pub fn with_file(text: &str, clock: Arc<dyn Clock>) -> Self {
+        Self::build(Config::builder().file_text("millpond.toml", text), clock)
+    }
+
+    fn build(builder: Builder, clock: Arc<dyn Clock>) -> Self {
+        let config = builder.set("listen", "127.0.0.1:0").set("access_log.format", "off").build().unwrap().config;
         Self(Some(Server::bind(&config, clock).unwrap().start().unwrap()))
     }
 

@@ -1,4 +1,5 @@
 //! Programs the tests start: found or missed with a clear message, always bounded in time, ended with the test.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its part")]
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output};
@@ -16,10 +17,16 @@ pub fn find(program: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{program} is not installed, and this test needs it; `cargo xtask tools` installs it"))
 }
 
-/// `program`, ended by force when it takes too long. No proxy of the environment stands between it and loopback.
+/// `program`, ended by force when it takes too long.
 pub fn command(program: &str) -> Command {
-    let mut command = Command::new(find("timeout"));
+    let mut command = bare("timeout");
     command.args(["--kill-after=5s", LIMIT]).arg(find(program));
+    command
+}
+
+/// `program`, for as long as it likes. No proxy of the environment stands between it and loopback.
+pub fn bare(program: &str) -> Command {
+    let mut command = Command::new(find(program));
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
         command.env_remove(name).env_remove(name.to_uppercase());
     }

@@ -1,0 +1,52 @@
+//! The bound on exchanges under way with one upstream, over all workers.
+
+use super::error::origin_error;
+use millpond_engine::{OriginError, OriginFault, Upstream};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Held by an exchange until the last byte of its response.
+pub(super) type Place = OwnedSemaphorePermit;
+
+/// Places for exchanges, a number of them for each upstream. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// 0 for no limit.
+    each: usize,
+    upstreams: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+}
+
+impl Places {
+    /// At most `each` exchanges at one time with one upstream; 0 for no limit.
+    pub fn new(each: usize) -> Self {
+        Self { each, upstreams: Arc::default() }
+    }
+
+    /// No limit.
+    pub fn unlimited() -> Self {
+        Self::default()
+    }
+
+    /// Waits for a place, no longer than a connection may take.
+    pub(super) async fn take(&self, upstream: &Upstream) -> Result<Option<Place>, OriginError> {
+        if self.each == 0 {
+            return Ok(None);
+        }
+        let taking = self.of(upstream).acquire_owned();
+        match tokio::time::timeout(upstream.limits.connect, taking).await {
+            // The semaphore is never closed.
+            Ok(place) => Ok(place.ok()),
+            Err(_) => {
+                let message = format!("no free connection within {:?} (limits.origin_connections)", upstream.limits.connect);
+                Err(origin_error(upstream, OriginFault::Timeout, message))
+            }
+        }
+    }
+
+    fn of(&self, upstream: &Upstream) -> Arc<Semaphore> {
+        let url = format!("{}://{}", upstream.scheme, upstream.authority);
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(upstreams.entry(url).or_insert_with(|| Arc::new(Semaphore::new(self.each))))
+    }
+}

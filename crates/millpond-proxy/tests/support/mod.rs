@@ -1,0 +1,34 @@
+//! A proxy in a process of its own making, origins that say exactly what a test tells them to, and a client that
+//! shows what came.
+
+mod client;
+mod origin;
+mod proxy;
+
+mod wire;
+
+pub use client::{Client, Reply};
+pub use origin::{Conn, Origin, Step, Then, step};
+pub use proxy::{Proxy, Setup, proxy, url_of};
+pub use wire::Message;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Awaits `future`, and fails the test when it takes longer than anything here ever should.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("nothing came for 30 seconds")
+}
+
+/// Runs `test` on a runtime and a thread of its own: for callers whose runtime has a stopped clock.
+pub fn apart<F>(test: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let thread = std::thread::spawn(|| {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}

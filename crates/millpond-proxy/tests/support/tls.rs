@@ -1,0 +1,3 @@
+//! Certificates of a test authority, and origins that speak TLS.
+
+

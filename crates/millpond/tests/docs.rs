@@ -1,0 +1,181 @@
+//! The pages under docs/: their links lead somewhere, their examples are right, and their tables are up to date.
+
+#[path = "support/origin.rs"]
+mod origin;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "support/tool.rs"]
+mod tool;
+
+use millpond::config::Config;
+use millpond::engine::SystemClock;
+use millpond::policy::Reason;
+use origin::{Origin, head};
+use proxy::Proxy;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").canonicalize().unwrap()
+}
+
+/// Every page, with its text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let (mut pages, mut dirs) = (Vec::new(), vec![docs()]);
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                pages.push((path, text));
+            }
+        }
+    }
+    assert!(pages.len() >= 8, "only {} pages", pages.len());
+    pages
+}
+
+/// The targets of the links of a page that stay within the repository.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://") && !target.contains(char::is_whitespace)).collect()
+}
+
+/// The anchor that a heading gets.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut dead = Vec::new();
+    for (page, text) in pages() {
+        for link in links(&text) {
+            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let found = target.exists()
+                && (fragment.is_empty() || {
+                    let text = std::fs::read_to_string(&target).unwrap();
+                    let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                    headings.any(|line| anchor(line.trim_start_matches('#')) == fragment)
+                });
+            if !found {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+#[test]
+fn the_index_names_every_page() {
+    let index = std::fs::read_to_string(docs().join("README.md")).unwrap();
+    let named = links(&index);
+    for (page, _) in pages() {
+        let name = page.strip_prefix(docs()).unwrap().to_str().unwrap().to_owned();
+        // Decisions are many; the index names their directory.
+        if name != "README.md" && !name.starts_with("decisions/") {
+            assert!(named.contains(&&*name), "docs/README.md does not name {name}");
+        }
+    }
+}
+
+/// The bodies of the fenced blocks in `language`.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let bodies = text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    bodies.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_configuration_in_a_guide_is_right() {
+    let mut count = 0;
+    for (page, text) in pages() {
+        for block in blocks(&text, "toml") {
+            count += 1;
+            let built = Config::builder().file_text("example.toml", &block).build();
+            let resolved = built.unwrap_or_else(|errors| panic!("{}:\n{errors}\n{block}", page.display()));
+            assert!(!resolved.config.routes().is_empty(), "{}: {block}", page.display());
+        }
+    }
+    assert!(count >= 5, "only {count} examples");
+}
+
+/// An origin that tells what it was asked.
+fn echo(name: &'static str) -> Origin {
+    Origin::start(move |request, _| {
+        let from = request.fields.get_str("x-from").unwrap_or("-");
+        let body = format!("{name} {} from {from}\n", request.path_and_query);
+        (head(200, &[("X-Powered-By", "reeds")]), body.into_bytes())
+    })
+}
+
+/// What a request through the proxy gets: body, X-Cache and the detail of Cache-Status.
+fn ask(proxy: &Proxy, path: &str, options: &[&str]) -> (String, String) {
+    let stored = proxy.counters().stored;
+    let mut curl = tool::command("curl");
+    let url = format!("http://{}{path}", proxy.address());
+    let output = tool::run(curl.args(["--silent", "--include"]).args(options).arg(url)).stdout;
+    let text = String::from_utf8(output).unwrap();
+    if text.contains("; stored\r\n") {
+        proxy.wait_until("storing", |counters| counters.stored > stored);
+    }
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_ascii_lowercase(), body.trim_end().to_owned())
+}
+
+#[test]
+fn the_guides_first_example_does_what_it_says() {
+    let (site, api) = (echo("site"), echo("api"));
+    let guide = std::fs::read_to_string(docs().join("guides/reverse-proxy.md")).unwrap();
+    let example = blocks(&guide, "toml")[0].clone();
+    assert!(example.contains("http://127.0.0.1:8001") && example.contains("http://127.0.0.1:8002"));
+    let example = example.replace("http://127.0.0.1:8001", &site.url).replace("http://127.0.0.1:8002", &api.url);
+    let proxy = Proxy::with_file(&example, Arc::new(SystemClock));
+
+    let (head, body) = ask(&proxy, "/about", &[]);
+    assert_eq!(body, "site /about from -");
+    assert!(head.contains("detail=no-freshness") && head.contains("x-powered-by: reeds"), "{head}");
+
+    let (head, body) = ask(&proxy, "/api/items?a=1&utm_source=mail", &[]);
+    assert_eq!(body, "api /items?a=1 from millpond");
+    assert!(head.contains("x-cache: miss") && head.contains("; stored"), "{head}");
+    assert!(head.contains("x-served-by: millpond") && !head.contains("x-powered-by"), "{head}");
+    let (head, _) = ask(&proxy, "/api/items?a=1&utm_campaign=spring", &[]);
+    assert!(head.contains("x-cache: hit") && head.contains("x-served-by: millpond"), "{head}");
+    assert!(!head.contains("x-powered-by"), "{head}");
+
+    for (path, options, detail) in [
+        ("/api/me", &[][..], "pass-path"),
+        ("/api/items?a=1", &["--cookie", "session=1"], "pass-cookie"),
+        ("/api/items?a=1", &["--header", "X-Preview: 1"], "pass-field"),
+    ] {
+        let (head, _) = ask(&proxy, path, options);
+        assert!(head.contains("fwd=bypass") && head.contains(&format!("detail={detail}")), "{path} {head}");
+    }
+}
+
+#[test]
+fn every_reason_is_in_the_guide() {
+    const BEGIN: &str = "<!-- reasons: UPDATE_DOCS=1 cargo test -p millpond --test docs -->\n";
+    const END: &str = "<!-- end of reasons -->\n";
+    let file = docs().join("guides/why-is-it-not-cached.md");
+    let page = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let mut table = String::from("| reason | meaning |\n|---|---|\n");
+    for reason in Reason::ALL {
+        writeln!(table, "| `{reason}` | {} |", reason.explain().replace('|', "\\|")).unwrap();
+    }
+    let expected = format!("{before}{BEGIN}{table}{END}{after}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &expected).unwrap();
+    } else {
+        assert!(page == expected, "{} is out of date: run this test with UPDATE_DOCS=1", file.display());
+    }
+}
