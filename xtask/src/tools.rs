@@ -40,6 +40,8 @@ pub const CLIENTS: &[Tool] = &[
     tool("chromium", "chromium"),
     tool("curl", "curl"),
     tool("wget", "wget"),
+    tool("nginx", "nginx"),
+    tool("python3", "python3"),
     tool("git", "git"),
     tool("cc", "build-essential"),
 ];

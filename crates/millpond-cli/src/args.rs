@@ -165,7 +165,9 @@ impl From<ServeArgs> for Settings {
 
 /// A slow sample origin and the proxy in one.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  millpond demo            then, in another shell: curl -i http://127.0.0.1:3000/products")]
+#[command(
+    after_help = "Example:\n  millpond demo            then, in another shell: curl -i http://127.0.0.1:3000/products"
+)]
 pub(crate) struct DemoArgs {
     /// Address the proxy listens on; port 0 picks a free one [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]

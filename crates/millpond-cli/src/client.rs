@@ -26,13 +26,8 @@ impl Client {
         Ok(Self(UpstreamPool::new(tls)))
     }
 
-    /// GETs `url` and reads the body to its end.
-    pub async fn get(&self, url: &str) -> Result<Fetched, Failure> {
-        self.get_with(url, Fields::new()).await
-    }
-
-    /// The same with request fields.
-    pub async fn get_with(&self, url: &str, mut fields: Fields) -> Result<Fetched, Failure> {
+    /// GETs `url` with these request fields, and reads the body to its end.
+    pub async fn get(&self, url: &str, mut fields: Fields) -> Result<Fetched, Failure> {
         let (scheme, authority, path_and_query) =
             url::split(url).map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
         if !fields.contains("host") {
@@ -42,8 +37,12 @@ impl Client {
         head.scheme = scheme;
         head.fields = fields;
         let upstream = Upstream { scheme, authority: authority.to_owned(), limits: FetchLimits::default() };
-        let request =
-            OriginRequest { upstream: Arc::new(upstream), head: head.clone(), body: Body::Empty, interim: None };
+        let request = OriginRequest {
+            upstream: Arc::new(upstream),
+            head: head.clone(),
+            body: Body::Empty,
+            interim: None,
+        };
         let OriginResponse { head: answer, body, .. } =
             self.0.fetch(request).await.map_err(|error| Failure::Fetch(error.to_string()))?;
         let length = read(body).await?;

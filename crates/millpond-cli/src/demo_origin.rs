@@ -62,7 +62,9 @@ impl Service for Shop {
 fn answer(request: &RequestHead, served: u64) -> (ResponseHead, String) {
     match request.path_and_query.as_str() {
         "/products" => {
-            let body = format!("{{\"products\":[\"pond lily\",\"reed\",\"carp\"],\"answered_by_origin\":{served}}}\n");
+            let body = format!(
+                "{{\"products\":[\"pond lily\",\"reed\",\"carp\"],\"answered_by_origin\":{served}}}\n"
+            );
             let caching = format!("max-age={MAX_AGE}, stale-while-revalidate=60");
             (head(StatusCode::OK, &[("Content-Type", "application/json"), ("Cache-Control", &caching)]), body)
         }

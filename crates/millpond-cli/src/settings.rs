@@ -46,7 +46,9 @@ impl Settings {
     /// Puts every layer together: these settings over the environment, `.env`, the file, the preset and the defaults.
     pub fn resolve(&self) -> Result<Resolved, Failure> {
         if let Some(assignment) = self.malformed.first() {
-            return Err(Failure::Usage(format!("--set {assignment}: write PATH=VALUE, such as memory.size=256MiB")));
+            return Err(Failure::Usage(format!(
+                "--set {assignment}: write PATH=VALUE, such as memory.size=256MiB"
+            )));
         }
         let mut builder = Config::builder().with_env().with_dotenv();
         if let Some(file) = &self.file {

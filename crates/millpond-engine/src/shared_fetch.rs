@@ -227,7 +227,7 @@ impl<O: Origin> Engine<O> {
         let why = millpond_policy::stale_on_error(&entry.record, facts, now, profile, cause)?;
         self.shared.counters.stale_hits.add();
         let age = millpond_policy::current_age(&entry.record, now);
-        let ttl = i64::from(millpond_policy::freshness_lifetime(&entry.record, profile).secs) - i64::from(age);
+        let ttl = millpond_policy::time_to_live(&entry.record, now, profile);
         let story = Story { age: Some(age), outcome: Outcome::StaleHit, status: told::stale_hit(ttl, why) };
         Some(from_entry(entry, &asked.head, facts, story))
     }

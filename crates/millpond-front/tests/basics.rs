@@ -4,7 +4,8 @@
 
 mod support;
 
-use millpond_front::{ConnectionEnd, FrontLimits, TargetForm};
+use millpond_exchange::{Fields, StatusCode};
+use millpond_front::{ConnectionEnd, FrontLimits, TargetForm, WireHead};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use support::io::{Counted, Counts};
@@ -161,6 +162,40 @@ async fn framing_fields_of_the_service_are_replaced() {
     client.assert_open().await;
 }
 
+#[test]
+fn each_framing_field_is_dropped_by_itself() {
+    for name in ["Connection", "keep-alive", "Content-Length", "TRANSFER-ENCODING", "Proxy-Connection"] {
+        let fields = Fields::from_iter([("A", "1"), (name, "chunked"), ("B", "2")]);
+        let mut head = WireHead::new(StatusCode::OK);
+        head.copy(&fields);
+        head.copy_where(&fields, |field| !field.is("B"));
+        head.push(name, "close").unwrap();
+        assert_eq!(head.text(), b"HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nA: 1\r\n", "{name}");
+    }
+}
+
+#[test]
+fn a_head_takes_no_line_breaks() {
+    let mut head = WireHead::with_reason(StatusCode::OK, "fi\r\nne");
+    assert!(head.push("X", "a\r\nY: b").is_err());
+    assert!(head.push("X\r\nY", "a").is_err());
+    assert!(head.push("", "a").is_err());
+    assert_eq!(head.text(), b"HTTP/1.1 200 fi  ne\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_date_follows_the_clock() {
+    let mut client = connect();
+    for (path, second, date) in [
+        ("/ready", 0, DATE),
+        ("/hello", 1, "Thu, 01 Jan 2026 00:00:01 GMT"),
+        ("/ready", 86_400, "Fri, 02 Jan 2026 00:00:00 GMT"),
+    ] {
+        client.script.clock.store(second, SeqCst);
+        assert_eq!(client.get(path).await.field("Date"), Some(date));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn close_is_honoured_from_both_sides() {
     let mut client = connect();
@@ -174,6 +209,24 @@ async fn close_is_honoured_from_both_sides() {
     client.assert_closed().await;
     assert_eq!(client.script.lines(), ["GET /close"]);
     assert_eq!(client.server.await.unwrap(), ConnectionEnd::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_answered_behind_a_close() {
+    for path in ["/ready", "/hello", "/ready-stream", "/long"] {
+        let mut client = connect();
+        let close = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        client.send(close + &get("/never")).await;
+        assert_eq!(client.reply().await.field("Connection"), Some("close"), "{path}");
+        client.assert_closed().await;
+        assert_eq!(client.script.lines(), [format!("GET {path}")]);
+    }
+    // Too late to say so in the head of a reply whose stream goes on: closed all the same.
+    let mut client = connect();
+    client.send(get("/long") + &get("/never")).await;
+    client.reply().await;
+    client.assert_closed().await;
+    assert_eq!(client.script.lines(), ["GET /long"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -273,5 +326,34 @@ async fn every_accepted_target_is_a_uri() {
             assert!(!accepted || is_uri, "{}", target.escape_ascii());
             assert_eq!(accepted, is_uri && clean, "{}", target.escape_ascii());
         }
+    }
+}
+
+/// The same for hosts.
+#[tokio::test(start_paused = true)]
+async fn every_accepted_host_is_an_authority() {
+    let bytes = (1..=255u8).map(|byte| vec![b'a', byte, b'b']);
+    let texts = [
+        "a",
+        "a:0",
+        "a:65535",
+        "a:65536",
+        "a:",
+        ":80",
+        "a%41",
+        "[::1]",
+        "[::1]:8",
+        "[::1",
+        "[1.2.3.4]",
+        "[v1.a]",
+        "a..b",
+        "1.2.3.4",
+    ];
+    for host in bytes.chain(texts.map(|text| text.as_bytes().to_vec())) {
+        let mut client = connect();
+        client.send([b"GET / HTTP/1.1\r\nHost: ", &host[..], b"\r\n\r\n"].concat()).await;
+        let accepted = client.reply().await.status == 200;
+        let is_authority = http::uri::Authority::try_from(&host[..]).is_ok();
+        assert!(!accepted || is_authority, "{}", host.escape_ascii());
     }
 }

@@ -189,6 +189,21 @@ async fn an_unread_chunked_body_that_is_too_large_closes() {
     client.send(post("/ignore", CHUNKED, "20\r\n0123456789abcdef0123456789abcdef\r\n0\r\n\r\n")).await;
     assert_eq!(client.reply().await.text(), "ignored");
     client.assert_closed().await;
+    assert_eq!(client.server.await.unwrap(), ConnectionEnd::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trailers_are_bounded_in_bytes_and_in_number() {
+    let tight = FrontLimits { trailer_bytes: 20, fields: 3, ..FrontLimits::default() };
+    for (trailers, status) in [
+        ("A: 1\r\nB: 2\r\nC: 3\r\n", 200),
+        ("A: 1\r\nB: 2\r\nC: 3\r\nD:\r\n", 400),
+        ("A: 1234567890123456\r\n", 400),
+    ] {
+        let mut client = connect_with(tight.clone());
+        client.send(post("/collect", CHUNKED, &format!("1\r\nx\r\n0\r\n{trailers}\r\n"))).await;
+        assert_eq!(client.reply().await.status, status, "{trailers}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

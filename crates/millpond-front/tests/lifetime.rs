@@ -21,6 +21,9 @@ async fn settle() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_head_is_answered_with_408() {
     let mut client = connect();
+    // The timer is set for the idle connection by now, and must be brought forward.
+    client.get("/ready").await;
+    settle().await;
     let start = Instant::now();
     for byte in b"GET / HTTP/1.1\r\n" {
         client.send([*byte]).await;

@@ -7,6 +7,7 @@ use crate::service::Note;
 use millpond_config::{AccessLog as Settings, AccessLogFormat};
 use millpond_exchange::Timestamp;
 use millpond_front::Outcome;
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -220,8 +221,24 @@ fn target(out: &mut Vec<u8>, target: &str) {
 
 /// True for `token`, `api_key`, `X-Amz-Signature` and their like.
 fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
+    let name = plain(name).to_ascii_lowercase();
     name.split(['_', '-', '.']).any(|part| SECRET_NAMES.contains(&part))
         || SECRET_NAMES.iter().any(|secret| secret.len() > 4 && name.contains(secret))
         || name.ends_with("key")
+}
+
+/// `name` without percent-encoding, as the origin will read it: `%74oken` hides nothing from it.
+fn plain(name: &str) -> Cow<'_, str> {
+    if !name.contains('%') {
+        return Cow::Borrowed(name);
+    }
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = tail.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        let decoded = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        out.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &tail[2..] } else { tail };
+    }
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }

@@ -1,5 +1,7 @@
 //! The pages under docs/: their links lead somewhere, their examples are right, and their tables are up to date.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up or read is a failed test")]
+
 #[path = "support/origin.rs"]
 mod origin;
 #[path = "support/proxy.rs"]
@@ -135,7 +137,8 @@ fn the_guides_first_example_does_what_it_says() {
     let guide = std::fs::read_to_string(docs().join("guides/reverse-proxy.md")).unwrap();
     let example = blocks(&guide, "toml")[0].clone();
     assert!(example.contains("http://127.0.0.1:8001") && example.contains("http://127.0.0.1:8002"));
-    let example = example.replace("http://127.0.0.1:8001", &site.url).replace("http://127.0.0.1:8002", &api.url);
+    let example =
+        example.replace("http://127.0.0.1:8001", &site.url).replace("http://127.0.0.1:8002", &api.url);
     let proxy = Proxy::with_file(&example, Arc::new(SystemClock));
 
     let (head, body) = ask(&proxy, "/about", &[]);

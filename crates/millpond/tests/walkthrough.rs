@@ -1,5 +1,7 @@
 //! docs/tutorial.md does what it says: its origin, its commands and the output it shows, on a clock that the test moves.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up or read is a failed test")]
+
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/tool.rs"]
@@ -32,7 +34,8 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<(usize, Vec<&'a str>)> {
     let mut lines = page.lines().enumerate();
     while let Some((number, line)) = lines.next() {
         let Some(fence) = line.strip_prefix("```") else { continue };
-        let body: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let body: Vec<&str> =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
         if fence == language {
             found.push((number + 2, body));
         }
@@ -76,7 +79,9 @@ fn matches(pattern: &str, text: &str) -> bool {
 fn shows(shown: &[String], output: &[&str]) -> bool {
     match shown.split_first() {
         None => output.is_empty(),
-        Some((first, more)) if first == "..." => (0..=output.len()).any(|skipped| shows(more, &output[skipped..])),
+        Some((first, more)) if first == "..." => {
+            (0..=output.len()).any(|skipped| shows(more, &output[skipped..]))
+        }
         Some((first, more)) => {
             output.split_first().is_some_and(|(line, rest)| matches(first, line) && shows(more, rest))
         }
@@ -197,10 +202,22 @@ fn the_tutorial_shows_what_happens() {
 fn the_comparison_finds_differences() {
     let shown = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let printed = ["HTTP/1.1 200 OK", "Age: 4", "", "page"];
-    for good in ["HTTP/1.1 200 OK\nage: 4\n\npage", "...\npage", "HTTP/1.1 200 OK\n...", "H...OK\nAge: ...\n...\npage"] {
+    for good in [
+        "HTTP/1.1 200 OK\nage: 4\n\npage",
+        "...\npage",
+        "HTTP/1.1 200 OK\n...",
+        "H...OK\nAge: ...\n...\npage",
+    ] {
         assert!(shows(&shown(good), &printed), "{good}");
     }
-    for bad in ["", "HTTP/1.1 200 OK", "...\nAge: 5\n...", "...\npage\n\n", "HTTP/1.1 200 OK\npage", "H...K\nA...5\n..."] {
+    for bad in [
+        "",
+        "HTTP/1.1 200 OK",
+        "...\nAge: 5\n...",
+        "...\npage\n\n",
+        "HTTP/1.1 200 OK\npage",
+        "H...K\nA...5\n...",
+    ] {
         assert!(!shows(&shown(bad), &printed), "{bad}");
     }
     let page = "a\n```console\n$ one\nx\n$ two\n```\n```sh\n$ no\n```\n";

@@ -3,15 +3,18 @@
 use super::serve::{Signals, announce};
 use super::{print, runtime};
 use crate::args::DemoArgs;
-use crate::client::{Client, Fetched};
 use crate::demo_origin;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use millpond::engine::SystemClock;
 use millpond::proxy::{Running, Server};
+use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// Shows the demonstration, then stays up until a signal.
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
@@ -30,8 +33,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let running = server.start()?;
     runtime.block_on(show(&running))?;
     if !args.once {
-        print(&format!("\nStill here. Try:  curl -i http://{}/products\nCtrl-C ends it.\n", running.local_addr()))?;
-        runtime.block_on(Signals::listen(&runtime)?.wait(&running));
+        let signals = Signals::listen(&runtime)?;
+        print(&format!(
+            "\nStill here. Try:  curl -i http://{}/products\nCtrl-C ends it.\n",
+            running.local_addr()
+        ))?;
+        runtime.block_on(signals.wait(&running));
     }
     running.stop();
     running.wait();
@@ -39,12 +46,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn show(running: &Running) -> Result<(), Failure> {
-    let client = Client::new(None)?;
-    let base = format!("http://{}", running.local_addr());
     let take = async |path: &str, what: &str| -> Result<(), Failure> {
         let started = Instant::now();
-        let fetched = client.get(&format!("{base}{path}")).await?;
-        print(&line(path, what, started.elapsed(), &fetched))
+        let head = get(running.local_addr(), path)
+            .await
+            .map_err(|error| Failure::System { what: "cannot ask the proxy", error })?;
+        print(&line(path, what, started.elapsed(), &head))
     };
     print(&format!("The sample origin takes {} ms for every answer.\n\n", demo_origin::DELAY.as_millis()))?;
     print(&format!("{:<10} {:<34} {:>9}  {:<5} Cache-Status\n", "GET", "what happens", "time", ""))?;
@@ -58,8 +65,22 @@ async fn show(running: &Running) -> Result<(), Failure> {
     take("/menu", "must be validated: origin says 304").await
 }
 
-fn line(path: &str, what: &str, took: Duration, fetched: &Fetched) -> String {
-    let field = |name: &str| fetched.head.fields.get_str(name).unwrap_or("-").to_owned();
+/// The head of the response to a GET, as it came over the wire: what any client would see.
+async fn get(proxy: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(proxy).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {proxy}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await?;
+    let text = String::from_utf8_lossy(&response);
+    Ok(text.split("\r\n\r\n").next().unwrap_or_default().to_owned())
+}
+
+fn line(path: &str, what: &str, took: Duration, head: &str) -> String {
+    let field = |name: &str| {
+        let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(other, _)| other.eq_ignore_ascii_case(name)).map_or("-", |(_, value)| value)
+    };
     let millis = took.as_secs_f64() * 1000.0;
     format!("{path:<10} {what:<34} {millis:>6.1} ms  {:<5} {}\n", field("x-cache"), field("cache-status"))
 }

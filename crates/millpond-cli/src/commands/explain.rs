@@ -19,7 +19,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let fields = fields(&args.fields)?;
     let request_time = SystemClock.now();
     let client = Client::new(config.upstream_ca.as_deref())?;
-    let fetched = runtime()?.block_on(client.get_with(&args.url, fields))?;
+    let fetched = runtime()?.block_on(client.get(&args.url, fields))?;
     let times = Times { request_time, response_time: SystemClock.now() };
     let story = Story::of(&fetched, times, &config)?;
     print(&if args.json { format!("{:#}\n", story.json()) } else { story.text() })?;
@@ -66,7 +66,13 @@ impl Story {
                 record: Box::new(admitted.record),
             },
         };
-        Ok(Self { url, key: key.url(), status: fetched.head.status.as_u16(), length: fetched.length, outcome })
+        Ok(Self {
+            url,
+            key: key.url(),
+            status: fetched.head.status.as_u16(),
+            length: fetched.length,
+            outcome,
+        })
     }
 
     fn verdict(&self) -> (&'static str, &'static str) {
@@ -88,7 +94,10 @@ impl Story {
             format!("Key: GET {}", self.key),
         ];
         if let Outcome::Stored { record, lifetime, age, .. } = &self.outcome {
-            lines.push(format!("Stored: yes. Age {age} s, fresh for {} s ({:?}).", lifetime.secs, lifetime.basis));
+            lines.push(format!(
+                "Stored: yes. Age {age} s, fresh for {} s ({:?}).",
+                lifetime.secs, lifetime.basis
+            ));
             let vary: Vec<&str> = record.vary.iter().map(|selector| &*selector.name).collect();
             if !vary.is_empty() {
                 lines.push(format!("Varies on: {}.", vary.join(", ")));

@@ -63,7 +63,8 @@ impl Signals {
     /// Listens from now on: before the server is announced, since who waits for that may end it at once.
     pub fn listen(runtime: &Runtime) -> Result<Self, Failure> {
         let _entered = runtime.enter();
-        let listen = |kind| signal(kind).map_err(|error| Failure::System { what: "cannot listen for signals", error });
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::System { what: "cannot listen for signals", error });
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

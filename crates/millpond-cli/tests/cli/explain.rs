@@ -1,6 +1,6 @@
 //! `millpond explain`, and `millpond demo`.
 
-use crate::support::{api, run, stdout_of};
+use crate::support::{Serving, api, run, stdout_of};
 use serde_json::Value;
 
 fn explain(path: &str, more: &[&str]) -> (String, Value) {
@@ -16,7 +16,10 @@ fn a_fresh_response_is_a_hit() {
     let (text, json) = explain("/fresh", &[]);
     assert!(text.contains("answers 200 with 9 bytes") && text.contains("fresh for 60 s"), "{text}");
     assert!(text.contains("Next request: hit"), "{text}");
-    assert_eq!((&json["stored"], &json["fresh_for"], &json["next"]), (&true.into(), &60.into(), &"hit".into()));
+    assert_eq!(
+        (&json["stored"], &json["fresh_for"], &json["next"]),
+        (&true.into(), &60.into(), &"hit".into())
+    );
 }
 
 #[test]
@@ -50,7 +53,9 @@ fn what_cannot_be_fetched_is_an_error() {
     let ended = run(&["explain", "http://127.0.0.1:1/"]);
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
     assert!(ended.stderr.contains("127.0.0.1:1"), "{}", ended.stderr);
-    for arguments in [&["explain", "not a url"][..], &["explain", "http://127.0.0.1:1/", "--field", "nonsense"]] {
+    for arguments in
+        [&["explain", "not a url"][..], &["explain", "http://127.0.0.1:1/", "--field", "nonsense"]]
+    {
         let ended = run(arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
     }
@@ -74,4 +79,13 @@ fn the_demo_shows_every_outcome() {
     for (row, expected) in rows.iter().zip(expected) {
         assert!(row.contains(expected), "no {expected:?} in {row:?}");
     }
+}
+
+#[test]
+fn the_demo_stays_up_until_it_is_stopped() {
+    let mut serving = Serving::start(&["demo", "--listen", "127.0.0.1:0"]);
+    while !serving.next_line().contains("Ctrl-C ends it") {}
+    assert_eq!(serving.get("/menu").field("x-cache"), "HIT");
+    let (status, rest, log) = serving.stop();
+    assert_eq!((status.code(), &*rest), (Some(0), ""), "{log:#?}");
 }

@@ -73,7 +73,10 @@ fn the_reference_page_is_up_to_date() {
         std::fs::write(&file, &page).unwrap();
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == page, "docs/reference/command-line.md is out of date: run the test with UPDATE_DOCS=1");
+    assert!(
+        written == page,
+        "docs/reference/command-line.md is out of date: run the test with UPDATE_DOCS=1"
+    );
 }
 
 #[test]

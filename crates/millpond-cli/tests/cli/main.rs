@@ -1,5 +1,7 @@
 //! The command line as a user meets it: the real binary, its output, its exit codes.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up or read is a failed test")]
+
 mod config;
 mod explain;
 mod help;

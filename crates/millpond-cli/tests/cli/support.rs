@@ -85,7 +85,9 @@ impl Serving {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (lines, log) = channel();
         // Ends with the process, which closes its standard error.
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
+        });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         stdout.read_line(&mut first).unwrap();
@@ -121,6 +123,13 @@ impl Serving {
                 Err(_) => panic!("no line with {text:?} in {:#?}", self.seen),
             }
         }
+    }
+
+    /// The next line of standard output.
+    pub fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
     }
 
     pub fn signal(&self, signal: Signal) {

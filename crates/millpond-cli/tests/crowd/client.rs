@@ -1,8 +1,10 @@
 //! Raw clients that can stop reading after the first byte.
 
 use crate::server::Server;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 pub struct Client {
     stream: TcpStream,
@@ -47,13 +49,32 @@ impl Client {
         self.begun = head.split_off(end);
     }
 
-    /// The whole body.
-    pub async fn rest(mut self) -> Vec<u8> {
-        let mut body = std::mem::take(&mut self.begun);
-        body.reserve_exact(self.length - body.len());
-        let missing = (self.length - body.len()) as u64;
-        (&mut self.stream).take(missing).read_to_end(&mut body).await.expect("the body comes");
-        assert_eq!(body.len(), self.length, "the body is whole");
-        body
+    /// Reads to the end of the body and answers whether it was `expected`, byte for byte.
+    pub async fn gets(mut self, expected: &[u8]) -> bool {
+        let mut offset = 0;
+        let mut buffer = std::mem::take(&mut self.begun);
+        loop {
+            if expected.get(offset..offset + buffer.len()) != Some(&buffer[..]) {
+                return false;
+            }
+            offset += buffer.len();
+            if offset == self.length {
+                return offset == expected.len();
+            }
+            buffer.clear();
+            buffer.reserve(256 * 1024);
+            let read = self.stream.read_buf(&mut buffer).await.expect("the body comes");
+            assert!(read > 0, "the body ends after {offset} of {} bytes", self.length);
+        }
     }
+}
+
+/// True when every client of `crowd` gets what `expected` names, all reading at once.
+pub async fn all_get(crowd: Vec<Client>, expected: impl Fn(usize) -> Arc<Vec<u8>>) -> bool {
+    let mut readers = JoinSet::new();
+    for (index, client) in crowd.into_iter().enumerate() {
+        let expected = expected(index);
+        readers.spawn(async move { client.gets(&expected).await });
+    }
+    readers.join_all().await.into_iter().all(|right| right)
 }

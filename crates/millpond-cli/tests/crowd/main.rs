@@ -5,10 +5,10 @@ mod client;
 mod origin;
 mod server;
 
-use client::Client;
+use client::{Client, all_get};
 use origin::{BODY, Origin, Script, body};
 use server::Server;
-use std::collections::HashMap;
+use std::sync::Arc;
 
 const CROWD: usize = 1000;
 
@@ -23,14 +23,11 @@ async fn a_crowd_makes_one_request_and_streams_it() {
     }
     assert!(!origin.finished(), "everyone has a first byte before the origin has sent the last");
     origin.go_on();
-    let mut peak = 0;
-    for client in crowd {
-        assert!(client.rest().await == body(""), "every byte right");
-        peak = peak.max(server.resident());
-    }
+    let expected = Arc::new(body("", BODY));
+    assert!(all_get(crowd, |_| Arc::clone(&expected)).await, "every byte right");
     assert_eq!(origin.requests(), 1);
     let allowed = 3 * BODY as u64 + CROWD as u64 * 64 * 1024;
-    let grown = peak.saturating_sub(before);
+    let grown = server.peak().saturating_sub(before);
     println!("resident memory grew by {grown} bytes, {allowed} allowed");
     assert!(grown < allowed, "resident memory grew by {grown} bytes, {allowed} allowed");
 }
@@ -47,9 +44,8 @@ async fn the_crowd_goes_on_when_its_leader_leaves_half_way() {
     }
     drop(leader);
     origin.go_on();
-    for client in crowd {
-        assert!(client.rest().await == body(""), "every byte right");
-    }
+    let expected = Arc::new(body("", BODY));
+    assert!(all_get(crowd, |_| Arc::clone(&expected)).await, "every byte right");
     assert_eq!(origin.requests(), 1);
 }
 
@@ -64,9 +60,8 @@ async fn nobody_waits_for_the_end_of_an_answer_that_turns_out_uncacheable() {
     assert!(!origin.finished(), "everyone has a first byte while no body has ended");
     assert_eq!(origin.requests(), CROWD, "each has a response of its own");
     origin.go_on();
-    for client in crowd.into_iter().step_by(50) {
-        assert!(client.rest().await == body(""), "every byte right");
-    }
+    let expected = Arc::new(body("", BODY));
+    assert!(all_get(crowd, |_| Arc::clone(&expected)).await, "every byte right");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,19 +75,15 @@ async fn vary_splits_the_crowd_into_as_many_requests_as_values() {
         client.first_byte().await;
     }
     origin.go_on();
-    let mut expected = HashMap::new();
-    for (index, client) in crowd.into_iter().enumerate() {
-        let kind = kind(index);
-        let expected = expected.entry(kind.clone()).or_insert_with(|| body(&kind));
-        assert!(client.rest().await == *expected, "the bytes of {kind} and of no other");
-    }
+    let expected: Vec<_> = (0..KINDS).map(|index| Arc::new(body(&kind(index), BODY))).collect();
+    assert!(all_get(crowd, |index| Arc::clone(&expected[index % KINDS])).await, "the bytes of its kind, and of no other");
     assert_eq!(origin.requests(), KINDS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_with_credentials_shares_nothing_it_may_not() {
-    const CROWD: usize = 200;
-    let origin = Origin::start(Script { echo_authorization: true, length: 64 * 1024, ..Script::cacheable() }).await;
+    const LENGTH: usize = 64 * 1024;
+    let origin = Origin::start(Script { echo_authorization: true, length: LENGTH, ..Script::cacheable() }).await;
     let server = Server::start(&origin);
     let user = |index: usize| format!("user-{index}");
     let mut crowd = Client::crowd(&server, CROWD, |index| format!("Authorization: {}\r\n", user(index))).await;
@@ -100,9 +91,7 @@ async fn a_crowd_with_credentials_shares_nothing_it_may_not() {
     for client in &mut crowd {
         client.first_byte().await;
     }
-    for (index, client) in crowd.into_iter().enumerate() {
-        let expected = &body(&user(index))[..64 * 1024];
-        assert!(client.rest().await == expected, "the bytes of {} and of no other", user(index));
-    }
+    let expected = |index| Arc::new(body(&user(index), LENGTH));
+    assert!(all_get(crowd, expected).await, "the bytes of its user, and of no other");
     assert_eq!(origin.requests(), CROWD, "RFC 9111 section 3.5: max-age alone does not let them share");
 }

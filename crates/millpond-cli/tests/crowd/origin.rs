@@ -28,13 +28,13 @@ impl Script {
 }
 
 /// A body that tells every offset and the `name` it was made for.
-pub fn body(name: &str) -> Vec<u8> {
-    let mut body = Vec::with_capacity(BODY + 64);
-    while body.len() < BODY {
+pub fn body(name: &str, length: usize) -> Vec<u8> {
+    let mut body = Vec::with_capacity(length + 64);
+    while body.len() < length {
         let line = format!("{name} {:08x}\n", body.len());
         body.extend_from_slice(line.as_bytes());
     }
-    body.truncate(BODY);
+    body.truncate(length);
     body
 }
 
@@ -51,7 +51,7 @@ impl Origin {
         let address = listener.local_addr().expect("an address");
         let (requests, finished) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (gate, opened) = watch::channel(false);
-        let plain = Arc::new(body(""));
+        let plain = Arc::new(body("", script.length));
         let counters = (Arc::clone(&requests), Arc::clone(&finished));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -108,11 +108,11 @@ impl Exchange {
             None if self.script.echo_authorization => value("authorization: "),
             None => String::new(),
         };
-        let own = (!name.is_empty()).then(|| body(&name));
-        let body = &own.as_ref().unwrap_or(&self.plain)[..self.script.length];
+        let own = (!name.is_empty()).then(|| body(&name, self.script.length));
+        let body: &[u8] = own.as_ref().unwrap_or(&self.plain);
         let vary = self.script.vary.map(|name| format!("Vary: {name}\r\n")).unwrap_or_default();
         let head = format!(
-            "HTTP/1.1 200 OK\r\nCache-Control: {}\r\n{vary}Content-Length: {}\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nCache-Control: {}\r\n{vary}Content-Length: {}\r\nConnection: close\r\n\r\n",
             self.script.cache_control,
             body.len()
         );

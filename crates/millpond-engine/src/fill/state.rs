@@ -169,9 +169,9 @@ impl Fill {
         });
     }
 
-    /// Hands `piece` to the present readers without storing it, and waits until the slowest of them leaves room.
-    /// Answers false when there is no reader left.
-    pub(crate) async fn pipe(&self, piece: Bytes) -> bool {
+    /// Hands `piece` to the present readers without storing it, and waits until the slowest of them leaves room, or the
+    /// last of them leaves.
+    pub(crate) async fn pipe(&self, piece: Bytes) {
         let len = piece.len() as u64;
         let (received, stored) = {
             let progress = self.progress.borrow();
@@ -191,11 +191,8 @@ impl Fill {
             {
                 let mut members = self.members();
                 members.trim(stored);
-                if members.offsets.is_empty() {
-                    return false;
-                }
-                if members.window_len <= PIPE_WINDOW {
-                    return true;
+                if members.offsets.is_empty() || members.window_len <= PIPE_WINDOW {
+                    return;
                 }
             }
             moved.await;

@@ -128,11 +128,14 @@ impl<O: Origin> Task<O> {
         }
     }
 
-    /// The request with the validators of what is stored, if there are any.
+    /// The request with the validators of the response that Vary selects, if there are any.
+    ///
+    /// Without such a response nothing is asked about the others (RFC 9111 section 4.3.1 allows it): a server that
+    /// compresses on the fly answers 304 to the tag of the compressed form also where the client cannot read that.
     fn conditional(&self) -> Option<RequestHead> {
-        let records = self.plan.stored.iter().map(|entry| &entry.record);
-        let selected = self.plan.selected.map(|index| &self.plan.stored[index].record);
-        let fields = millpond_policy::conditional_request(records, selected, &self.plan.request.fields)?;
+        let selected = &self.plan.stored[self.plan.selected?].record;
+        let records = std::iter::once(selected);
+        let fields = millpond_policy::conditional_request(records, Some(selected), &self.plan.request.fields)?;
         Some(RequestHead { fields, ..self.plan.request.clone() })
     }
 

@@ -74,12 +74,13 @@ fn split_scheme(target: &[u8]) -> Option<(Scheme, &[u8])> {
     }
 }
 
-/// Path and query, byte by byte as sent. Browsers leave a few bytes unescaped that RFC 3986 would escape (`|`, `"`,
-/// `{`, ...): those pass. A fragment is never sent; controls, spaces and raw non-ASCII bytes are no part of any URI.
+/// Path and query, byte by byte as sent. Clients leave a few bytes unescaped that RFC 3986 would escape (`|`, `{`, `^`
+/// and others): those pass, as far as the `http` crate lets them go on to an origin. A fragment is never sent; controls,
+/// spaces and raw non-ASCII bytes are no part of any URI.
 fn push_path(text: &[u8], request: &mut Request) -> Result<(), Refusal> {
-    let query = memchr::memchr(b'?', text).unwrap_or(text.len());
-    if !text[..query].iter().all(|b| is_query_byte(*b) && *b != b'`')
-        || !text[query..].iter().all(|b| is_query_byte(*b))
+    let (path, query) = text.split_at(memchr::memchr(b'?', text).unwrap_or(text.len()));
+    if !path.iter().all(|b| is_uri_byte(*b) && *b != b'`')
+        || !query.iter().all(|b| is_uri_byte(*b) && *b != b'"')
     {
         return Err(Refusal::Target);
     }
@@ -87,7 +88,7 @@ fn push_path(text: &[u8], request: &mut Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-const fn is_query_byte(b: u8) -> bool {
+const fn is_uri_byte(b: u8) -> bool {
     b > b' ' && b < 0x7f && !matches!(b, b'#' | b'<' | b'>')
 }
 

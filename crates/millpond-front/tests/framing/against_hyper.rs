@@ -61,6 +61,7 @@ const STRICTER_THAN_HYPER: &[&str] = &[
     "host_with_userinfo",
     "host_with_path",
     "host_with_space",
+    "host_with_escape",
     "host_with_comma_list",
     "host_with_bad_port",
     "host_with_empty_port",

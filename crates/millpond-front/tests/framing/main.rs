@@ -75,7 +75,9 @@ fn table() -> String {
         } else {
             row.bytes.escape_ascii().to_string()
         };
-        writeln!(table, "| {} | `{}` | {answer} | {next} |", row.name, shown.replace('|', "\\|")).unwrap();
+        let shown = shown.replace('|', "\\|");
+        let quote = if shown.contains('`') { "``" } else { "`" };
+        writeln!(table, "| {} | {quote}{shown}{quote} | {answer} | {next} |", row.name).unwrap();
     }
     table
 }

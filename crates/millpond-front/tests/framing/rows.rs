@@ -111,6 +111,8 @@ rows! {
     target_with_del: b"GET /a\x7f HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
     target_with_raw_utf8: b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
     target_with_angle_bracket: b"GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
+    target_with_grave_accent: b"GET /`a HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
+    target_with_quote_in_query: b"GET /?a=\"b\" HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
     target_without_slash: b"GET a HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
     target_with_query_only: b"GET ?a HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
     target_asterisk_with_get: b"GET * HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);
@@ -137,6 +139,7 @@ rows! {
     host_with_userinfo: b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n" => Refused(400);
     host_with_path: b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n" => Refused(400);
     host_with_space: b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n" => Refused(400);
+    host_with_escape: b"GET / HTTP/1.1\r\nHost: a%2eb\r\n\r\n" => Refused(400);
     host_with_comma_list: b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n" => Refused(400);
     host_with_bad_port: b"GET / HTTP/1.1\r\nHost: a:8x\r\n\r\n" => Refused(400);
     host_with_empty_port: b"GET / HTTP/1.1\r\nHost: a:\r\n\r\n" => Refused(400);

@@ -13,7 +13,7 @@ use millpond_front::{
     ConnInfo, ConnectionEnd, Drain, Finished, FrontLimits, Interim, Outcome, Refusal, Reply, Request,
     Service, TargetForm, WireHead, serve_connection,
 };
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
@@ -32,6 +32,8 @@ pub struct Seen {
 #[derive(Default)]
 pub struct Script {
     pub seen: Mutex<Vec<Seen>>,
+    /// Seconds since [`DATE`].
+    pub clock: AtomicI64,
     pub finished: Mutex<Vec<Outcome>>,
     /// Whether each finished reply came with its request.
     pub with_request: Mutex<Vec<bool>>,
@@ -221,7 +223,7 @@ impl Service for Script {
     type Log = ();
 
     fn now(&self) -> Timestamp {
-        Timestamp::from_secs(1_767_225_600)
+        Timestamp::from_secs(1_767_225_600 + self.clock.load(Ordering::SeqCst))
     }
 
     fn ready(&self, request: &Request, _: &ConnInfo) -> Option<Reply<()>> {

@@ -6,8 +6,24 @@ use std::io;
 
 /// Says what a failed request means: whose fault, and which phase.
 pub(super) fn classify(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -> OriginError {
-    let fault = fault_of(error);
-    origin_error(upstream, fault, describe(error))
+    let mut message = describe(error);
+    if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) =
+        chain(error).find_map(tls_error)
+    {
+        message.push_str(" (TLS: nobody here vouches for its certificate; name its authority with --upstream-ca FILE)");
+    }
+    origin_error(upstream, fault_of(error), message)
+}
+
+/// The TLS error that `cause` is, or wraps: the layers below put it into an [`io::Error`], some of them twice.
+fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut cause = cause;
+    loop {
+        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        cause = cause.downcast_ref::<io::Error>()?.get_ref()?;
+    }
 }
 
 /// An [`OriginError`] about `upstream`.
@@ -17,16 +33,11 @@ pub(super) fn origin_error(upstream: &Upstream, fault: OriginFault, message: Str
 
 fn fault_of(error: &hyper_util::client::legacy::Error) -> OriginFault {
     for cause in chain(error) {
-        if cause.downcast_ref::<rustls::Error>().is_some() {
+        if tls_error(cause).is_some() {
             return OriginFault::Tls;
         }
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            if io.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()) {
-                return OriginFault::Tls;
-            }
-            if io.kind() == io::ErrorKind::TimedOut {
-                return OriginFault::Timeout;
-            }
+        if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            return OriginFault::Timeout;
         }
         if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             return OriginFault::Malformed;

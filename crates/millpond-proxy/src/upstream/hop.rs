@@ -2,11 +2,12 @@
 
 use millpond_exchange::Fields;
 
-const CONNECTION_FIELDS: [&str; 8] = [
+const CONNECTION_FIELDS: [&str; 9] = [
     "connection",
     "keep-alive",
     "proxy-connection",
     "proxy-authenticate",
+    "proxy-authentication-info",
     "proxy-authorization",
     "te",
     "transfer-encoding",

@@ -1,12 +1,18 @@
 //! The proxy end to end: real sockets, origins that misbehave on purpose, a clock that only the test moves.
 
+mod access_log;
+mod connections;
+mod exchange;
 mod forwarding;
 mod hostile;
 mod hostile_rows;
+mod replies;
 mod routing;
 mod smuggling;
+mod standards;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 /// The malformed requests of the front's own suite, each sent through the proxy.
 #[path = "../../../millpond-front/tests/framing/rows.rs"]

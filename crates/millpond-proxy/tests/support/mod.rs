@@ -5,6 +5,7 @@ mod client;
 mod origin;
 mod proxy;
 
+pub mod tls;
 mod wire;
 
 pub use client::{Client, Reply};

@@ -34,7 +34,10 @@ impl Fetched {
         let dir = tempfile::tempdir().unwrap();
         let (head, body) = (dir.path().join("head"), dir.path().join("body"));
         let mut curl = tool::command("curl");
-        curl.args(["--silent", "--show-error", "--http1.1", "--dump-header"]).arg(&head).arg("--output").arg(&body);
+        curl.args(["--silent", "--show-error", "--http1.1", "--dump-header"])
+            .arg(&head)
+            .arg("--output")
+            .arg(&body);
         tool::run(curl.args(options).arg(url));
         // With `--head`, curl writes the head where the body would go.
         let body = if options.contains(&"--head") { Vec::new() } else { read(&body) };

@@ -45,11 +45,18 @@ impl Nginx {
         for line in lines.by_ref() {
             if line.contains("event method") {
                 std::thread::spawn(move || lines.for_each(drop));
-                return Some(Self { url: format!("http://127.0.0.1:{port}"), _process: process, _prefix: prefix });
+                return Some(Self {
+                    url: format!("http://127.0.0.1:{port}"),
+                    _process: process,
+                    _prefix: prefix,
+                });
             }
             said.push(line);
         }
-        assert!(said.iter().any(|line| line.contains("Address already in use")), "nginx does not start: {said:#?}");
+        assert!(
+            said.iter().any(|line| line.contains("Address already in use")),
+            "nginx does not start: {said:#?}"
+        );
         None
     }
 }

@@ -63,7 +63,9 @@ async fn accept(listener: TcpListener, service: Arc<Script>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (service, signal) = (Arc::clone(&service), drain.signal());
         let limits = Arc::new(FrontLimits::default());
-        tokio::spawn(async move { serve_connection(stream, ConnInfo::new(0), service, limits, signal).await });
+        tokio::spawn(
+            async move { serve_connection(stream, ConnInfo::new(0), service, limits, signal).await },
+        );
     }
 }
 

@@ -17,7 +17,8 @@ pub struct Proxy(Option<Running>);
 impl Proxy {
     /// A proxy in front of `origin`, with `settings` as the command line would give them.
     pub fn start(origin: &str, settings: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
-        let values = settings.iter().fold(Config::builder(), |builder, (path, value)| builder.set(path, *value));
+        let values =
+            settings.iter().fold(Config::builder(), |builder, (path, value)| builder.set(path, *value));
         Self::build(values.set("origin", origin), clock)
     }
 
@@ -27,7 +28,8 @@ impl Proxy {
     }
 
     fn build(builder: Builder, clock: Arc<dyn Clock>) -> Self {
-        let config = builder.set("listen", "127.0.0.1:0").set("access_log.format", "off").build().unwrap().config;
+        let config =
+            builder.set("listen", "127.0.0.1:0").set("access_log.format", "off").build().unwrap().config;
         Self(Some(Server::bind(&config, clock).unwrap().start().unwrap()))
     }
 

@@ -14,7 +14,9 @@ pub fn find(program: &str) -> PathBuf {
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].iter().map(PathBuf::from))
         .map(|dir| dir.join(program))
         .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{program} is not installed, and this test needs it; `cargo xtask tools` installs it"))
+        .unwrap_or_else(|| {
+            panic!("{program} is not installed, and this test needs it; `cargo xtask tools` installs it")
+        })
 }
 
 /// `program`, ended by force when it takes too long.

@@ -1,0 +1,113 @@
+//! Preconditions and ranges of clients, answered from what is stored or on its way there.
+
+use crate::support::{Reply, World, gate, in_time, request, settle};
+
+const TAGGED: &[(&str, &str)] =
+    &[("Cache-Control", "max-age=60"), ("ETag", "\"v1\""), ("Last-Modified", "@-1000"), ("Content-Type", "text/plain")];
+
+#[tokio::test(start_paused = true)]
+async fn preconditions_are_answered_from_the_store() {
+    let world = World::new();
+    world.origin.says(|_| Reply::ok(TAGGED, "hello"));
+    world.get("/").await;
+    for (line, expected) in [
+        (("If-None-Match", "\"v1\""), "hit 304"),
+        (("If-None-Match", "W/\"v1\", \"x\""), "hit 304"),
+        (("If-None-Match", "\"v2\""), "hit 200 hello"),
+        (("If-Modified-Since", "@-1000"), "hit 304"),
+        (("If-Modified-Since", "@-1001"), "hit 200 hello"),
+    ] {
+        assert_eq!(world.line("GET", "/", &[line]).await, expected, "{line:?}");
+    }
+    let got = world.read(request("GET", "/", &[("If-None-Match", "\"v1\"")])).await;
+    assert_eq!((got.fields.get_str("etag"), got.fields.contains("content-type")), (Some("\"v1\""), false));
+    assert_eq!(world.origin.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_own_precondition_does_not_reach_the_origin() {
+    let world = World::new();
+    world.origin.says(|_| Reply::ok(TAGGED, "hello"));
+    assert_eq!(world.line("GET", "/", &[("If-None-Match", "\"v1\"")]).await, "miss 304");
+    assert!(!world.origin.last().fields.contains("if-none-match"));
+    settle().await;
+    assert_eq!(world.get("/").await, "hit 200 hello", "the whole response was stored");
+    world.advance(61);
+    world.origin.says(|_| Reply::status(304, &[("ETag", "\"v1\"")]));
+    assert_eq!(world.line("GET", "/", &[("If-None-Match", "\"v1\"")]).await, "validated 304");
+    assert_eq!(world.line("GET", "/", &[("If-None-Match", "\"old\"")]).await, "hit 200 hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ranges_are_cut_from_what_is_stored() {
+    let world = World::new();
+    world.origin.says(|_| Reply::ok(TAGGED, "hello"));
+    world.get("/").await;
+    for (lines, expected, range) in [
+        (&[("Range", "bytes=1-2")][..], "hit 206 el", Some("bytes 1-2/5")),
+        (&[("Range", "bytes=-2")], "hit 206 lo", Some("bytes 3-4/5")),
+        (&[("Range", "bytes=3-")], "hit 206 lo", Some("bytes 3-4/5")),
+        (&[("Range", "bytes=9-")], "hit 416", Some("bytes */5")),
+        (&[("Range", "lines=1-2")], "hit 200 hello", None),
+        (&[("Range", "bytes=1-2"), ("If-Range", "\"v1\"")], "hit 206 el", Some("bytes 1-2/5")),
+        (&[("Range", "bytes=1-2"), ("If-Range", "\"v2\"")], "hit 200 hello", None),
+        (&[("Range", "bytes=1-2"), ("If-None-Match", "\"v1\"")], "hit 304", None),
+    ] {
+        let got = world.read(request("GET", "/", lines)).await;
+        assert_eq!((got.line().as_str(), got.fields.get_str("content-range")), (expected, range), "{lines:?}");
+    }
+    assert_eq!(world.origin.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_what_is_not_stored_is_asked_of_the_origin() {
+    let world = World::new();
+    world.origin.says(|_| {
+        let lines = [TAGGED, &[("Content-Range", "bytes 1-2/5")]].concat();
+        Reply::new(206, &lines, millpond_exchange::Body::from_bytes("el"))
+    });
+    let got = world.read(request("GET", "/", &[("Range", "bytes=1-2")])).await;
+    assert_eq!((got.line().as_str(), got.detail), ("bypass 206 el", Some("range-not-stored")));
+    assert_eq!(world.origin.last().fields.get_str("range"), Some("bytes=1-2"));
+    assert_eq!(world.entries(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_what_is_stale_is_cut_from_the_new_one() {
+    let world = World::new();
+    world.origin.says(|_| Reply::ok(TAGGED, "hello"));
+    world.get("/").await;
+    world.advance(61);
+    world.origin.says(|_| Reply::ok(&[("Cache-Control", "max-age=60"), ("ETag", "\"v2\"")], "world"));
+    assert_eq!(world.line("GET", "/", &[("Range", "bytes=1-2")]).await, "miss 206 or");
+    assert!(!world.origin.last().fields.contains("range"));
+    settle().await;
+    assert_eq!(world.get("/").await, "hit 200 world");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_answered_by_their_own_preconditions() {
+    let world = World::new();
+    world.origin.says(|_| Reply::ok(TAGGED, "hello"));
+    world.get("/").await;
+    world.advance(61);
+    let open = gate();
+    let held = open.clone();
+    world.origin.says(move |_| Reply::ok(TAGGED, "hello").behind(&held));
+    let ask = |lines| world.line("GET", "/", lines);
+    let (a, b, c, d, ()) = in_time(async {
+        tokio::join!(
+            ask(&[]),
+            ask(&[("If-None-Match", "\"v1\"")]),
+            ask(&[("Range", "bytes=1-2")]),
+            ask(&[("Range", "bytes=7-")]),
+            async {
+                settle().await;
+                open.add_permits(1);
+            }
+        )
+    })
+    .await;
+    assert_eq!([a, b, c, d], ["miss 200 hello", "collapsed 304", "collapsed 206 el", "collapsed 416"]);
+    assert_eq!(world.origin.count(), 2);
+}

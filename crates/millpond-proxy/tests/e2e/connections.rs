@@ -1,0 +1,215 @@
+//! Connections: how many, how long, and how they end.
+
+use crate::support::{Client, Origin, Then, proxy, step};
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    for number in 0..20 {
+        assert_eq!(client.get(&format!("/{number}")).await.x_cache(), "MISS");
+    }
+    assert_eq!((origin.connections(), origin.asked().len()), (1, 20));
+}
+
+/// An origin may close an idle connection at any time, also in the moment in which a request goes out on it.
+#[tokio::test]
+async fn request_on_a_connection_just_closed_is_sent_again() {
+    let origin = Origin::start(|mut conn| async move {
+        conn.request().await;
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst").await;
+        // The next request on it is read and never answered.
+        if conn.number == 0 {
+            conn.request().await;
+        } else {
+            conn.head().await;
+        }
+    })
+    .await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    assert_eq!(client.get("/a").await.text(), "first");
+    let second = client.get("/b").await;
+    assert_eq!((second.status, second.text().as_str()), (200, "first"), "{second:?}");
+    assert_eq!(origin.connections(), 2);
+}
+
+/// A request that may have had an effect is not sent twice (RFC 9110 section 9.2.2).
+#[tokio::test]
+async fn post_on_a_connection_just_closed_is_not_sent_again() {
+    let steps = [step("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Then::Keep), step("", Then::Close)];
+    let origin = Origin::script(steps).await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    assert_eq!(client.get("/").await.status, 200);
+    client.send("POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").await;
+    client.reply().await.problem(502);
+    assert_eq!(origin.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
+}
+
+#[tokio::test]
+async fn no_idle_connection_is_kept_when_none_is_allowed() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).set("limits.origin_idle_connections", 0).start();
+    let mut client = proxy.client().await;
+    for target in ["/a", "/b"] {
+        assert_eq!(client.get(target).await.status, 200);
+    }
+    origin.until_closed(2).await;
+    assert_eq!(origin.connections(), 2);
+}
+
+#[tokio::test]
+async fn idle_connection_is_closed_after_its_time() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).set("limits.origin_idle_timeout", "50ms").start();
+    assert_eq!(proxy.get("/").await.status, 200);
+    origin.until_closed(1).await;
+}
+
+#[tokio::test]
+async fn exchanges_beyond_the_origins_limit_wait() {
+    let origin = Origin::start(|mut conn| async move {
+        while conn.request().await.is_some() {
+            conn.told().await;
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        }
+    })
+    .await;
+    let proxy = proxy(&origin).set("limits.origin_connections", 1).set("workers", 2).start();
+    let (mut one, mut two) = (proxy.client().await, proxy.client().await);
+    one.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    origin.until_asked(1).await;
+    two.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    origin.tell();
+    assert_eq!(one.reply().await.text(), "ok");
+    origin.until_asked(2).await;
+    origin.tell();
+    assert_eq!(two.reply().await.text(), "ok");
+}
+
+#[tokio::test]
+async fn waiting_for_the_origins_limit_ends_with_the_connect_timeout() {
+    let origin = Origin::start(|mut conn| async move {
+        conn.request().await;
+        conn.told().await;
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    })
+    .await;
+    let limits = proxy(&origin).set("limits.origin_connections", 1).set("limits.connect_timeout", "100ms");
+    let proxy = limits.start();
+    let mut one = proxy.client().await;
+    one.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    origin.until_asked(1).await;
+    let text = proxy.get("/2").await.problem(504);
+    assert!(text.contains("limits.origin_connections"), "{text}");
+    origin.tell();
+    assert_eq!(one.reply().await.text(), "ok");
+}
+
+#[tokio::test]
+async fn connection_over_the_limit_is_503() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).set("limits.connections", 1).start();
+    let mut first = proxy.client().await;
+    assert_eq!(first.get("/").await.status, 200);
+    for _ in 0..50 {
+        let mut second = proxy.client().await;
+        let refused = second.get("/").await;
+        assert_eq!((refused.status, refused.get("retry-after").as_deref()), (503, Some("1")));
+        assert_eq!(second.rest().await, b"");
+    }
+    assert_eq!(first.get("/").await.status, 200, "the first is not disturbed");
+    drop(first);
+    // Whether the place is free again is known to the proxy alone.
+    crate::support::soon(async { while proxy.get("/").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn stop_lets_requests_in_flight_finish() {
+    let origin = Origin::start(|mut conn| async move {
+        while conn.request().await.is_some() {
+            conn.told().await;
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n").await;
+            conn.told().await;
+            conn.send("late").await;
+        }
+    })
+    .await;
+    let proxy = proxy(&origin).set("workers", 2).start();
+    let (mut idle, mut waiting, mut reading) = (proxy.client().await, proxy.client().await, proxy.client().await);
+    // A connection is idle for certain once it has been served.
+    assert_eq!(idle.ask("TRACE", "/", "").await.status, 405);
+    reading.send("GET /r HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    origin.until_asked(1).await;
+    origin.tell();
+    let head = reading.head().await;
+    waiting.send("GET /w HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    origin.until_asked(2).await;
+    proxy.stop();
+    assert_eq!(idle.rest().await, b"", "an idle connection is closed at once");
+    let address = proxy.address;
+    crate::support::soon(async { while tokio::net::TcpStream::connect(address).await.is_ok() {} }).await;
+    // Three times: the rest of one body, head and body of the other.
+    for _ in 0..3 {
+        origin.tell();
+        tokio::task::yield_now().await;
+    }
+    let read = reading.finish(head, "GET").await;
+    assert_eq!((read.whole, read.text().as_str()), (true, "late"));
+    let waited = waiting_reply(&mut waiting, &origin).await;
+    assert_eq!(waited, "late");
+    proxy.stopped().await;
+}
+
+async fn waiting_reply(client: &mut Client, origin: &Origin) -> String {
+    let teller = async {
+        loop {
+            origin.tell();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        reply = client.reply() => {
+            assert_eq!(reply.get("connection").as_deref(), Some("close"), "{reply:?}");
+            reply.text()
+        }
+        () = teller => unreachable!("it tells for ever"),
+    }
+}
+
+#[tokio::test]
+async fn drain_ends_with_its_timeout() {
+    let origin = Origin::script([step("", Then::Keep)]).await;
+    let proxy = proxy(&origin).set("limits.drain_timeout", "100ms").start();
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    origin.until_asked(1).await;
+    proxy.stop();
+    proxy.stopped().await;
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn two_hundred_requests_at_once_get_their_own_answers() {
+    let origin = Origin::answering(|request| {
+        let target = request.line.split(' ').nth(1).unwrap();
+        let body = format!("answer to {target} ").repeat(50);
+        format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    })
+    .await;
+    let proxy = proxy(&origin).set("workers", 2).start();
+    let address = proxy.address;
+    for round in ["MISS", "HIT"] {
+        let asking: Vec<_> = (0..200)
+            .map(|number| tokio::spawn(async move { Client::to(address).await.get(&format!("/{number}")).await }))
+            .collect();
+        for (number, reply) in asking.into_iter().enumerate() {
+            let reply = reply.await.unwrap();
+            assert_eq!(reply.text(), format!("answer to /{number} ").repeat(50));
+            assert_eq!(reply.x_cache(), round);
+        }
+    }
+    assert_eq!(origin.asked().len(), 200);
+}
