@@ -27,7 +27,11 @@ fuzz_target!(|input: &[u8]| {
     });
     let _ = ResponseDirectives::parse([asked, answered].into_iter());
     if let Some(date) = dates::parse_date(answered) {
-        assert_eq!(dates::parse_date(dates::format_date(date).as_bytes()), Some(date), "a date survives formatting");
+        assert_eq!(
+            dates::parse_date(dates::format_date(date).as_bytes()),
+            Some(date),
+            "a date survives formatting"
+        );
     }
     let mut request = RequestHead::get("a.example", "/");
     request.fields = fields(asked);

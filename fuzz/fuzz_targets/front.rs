@@ -20,7 +20,8 @@ struct Echo {
 impl Echo {
     fn note(&self, request: &Request) {
         let head = &request.head;
-        let line = format!("{} {} {} {}", head.method, head.authority, head.path_and_query, head.fields.len());
+        let line =
+            format!("{} {} {} {}", head.method, head.authority, head.path_and_query, head.fields.len());
         self.seen.lock().unwrap().push(line);
     }
 }
@@ -51,12 +52,14 @@ impl Service for Echo {
 
 /// The lines of the requests served, and what came back.
 fn run(bytes: &[u8], piece: usize) -> (Vec<String>, Vec<u8>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(4096);
         let (mut read, mut write) = tokio::io::split(ours);
         let service = Arc::new(Echo::default());
-        let limits = FrontLimits { head_bytes: 4096, target_bytes: 1024, drain_bytes: 512, ..FrontLimits::default() };
+        let limits =
+            FrontLimits { head_bytes: 4096, target_bytes: 1024, drain_bytes: 512, ..FrontLimits::default() };
         let serve = serve_connection(
             theirs,
             ConnInfo::new(1),

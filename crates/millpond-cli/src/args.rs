@@ -65,9 +65,14 @@ impl ShortForm {
         let mut settings = Settings::new(None, Some("caching-proxy".into()));
         settings.set("--port", "listen", format!("127.0.0.1:{port}"));
         settings.set("--origin", "origin", origin);
-        settings.set_some("--cache-ttl", "policy.default_ttl", self.cache_ttl);
+        settings.set_some("--cache-ttl", "policy.default_ttl", self.cache_ttl.map(in_seconds));
         Some(settings)
     }
+}
+
+/// A bare number is seconds here: the programs this short form stands in for took one.
+fn in_seconds(ttl: String) -> String {
+    if ttl.bytes().all(|b| b.is_ascii_digit()) && !ttl.is_empty() { ttl + "s" } else { ttl }
 }
 
 /// Options every command that needs a configuration takes.

@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 /// Starts logging as configured. A second call changes nothing.
-pub(crate) fn start(log: &Log) {
+pub(crate) fn start(log: Log) {
     let filter = EnvFilter::new(log.level.as_str());
     let builder =
         fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(colours());

@@ -3,9 +3,9 @@
 use crate::answer::{Answer, AnswerHead, EngineError, Outcome};
 use crate::context::{Context, Exchange, Target};
 use crate::engine::Engine;
+use crate::hit::key_of;
 use crate::origin::{Origin, OriginRequest};
 use crate::told::Forwarded;
-use crate::hit::key_of;
 use millpond_exchange::{PurgeMode, RequestHead, ResponseHead, Selector, url};
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use crate::answer::{Answer, EngineError, Outcome};
 use crate::context::{Asked, Exchange, Target};
 use crate::engine::Engine;
-use crate::fill::{Fill, FillKey};
 use crate::fill::task::{self, Plan};
+use crate::fill::{Fill, FillKey};
 use crate::hit::{choose, key_of};
 use crate::origin::Origin;
 use crate::serve::{Story, from_entry};
@@ -40,14 +40,17 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.requests.add();
         let facts = RequestFacts::of(&exchange.head);
         if let Some(forwarded) = bypass_reason(&exchange, &facts) {
-            return self.bypass(exchange, forwarded).await;
+            return Box::pin(self.bypass(exchange, forwarded)).await;
         }
         let asked = Asked::from(exchange);
         let found = self.find(&asked, &facts);
         match found.verdict {
-            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => Ok(self.serve_found(&asked, &facts, &found)),
+            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => {
+                Ok(self.serve_found(&asked, &facts, &found))
+            }
+            // In a box: every connection has room for this future, and few are fetching.
             Verdict::Validate(reason) | Verdict::Unusable(reason) => {
-                self.fetch_for(asked, &facts, found, reason).await
+                Box::pin(self.fetch_for(asked, &facts, found, reason)).await
             }
         }
     }
@@ -66,7 +69,12 @@ impl<O: Origin> Engine<O> {
     }
 
     /// Answers from the store; a stale entry is refreshed behind the answer.
-    pub(crate) fn serve_found(self: &Arc<Self>, asked: &Asked, facts: &RequestFacts, found: &Found) -> Answer {
+    pub(crate) fn serve_found(
+        self: &Arc<Self>,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+    ) -> Answer {
         let Some(entry) = &found.entry else { unreachable_entry() };
         let counters = &self.shared.counters;
         let (outcome, status) = match found.verdict {
@@ -123,13 +131,7 @@ impl<O: Origin> Engine<O> {
 
     /// What a fetch for this request sends: the client's own preconditions and ranges would make the response unfit for
     /// everyone else.
-    pub(crate) fn plan(
-        &self,
-        asked: &Asked,
-        found: &Found,
-        place: Option<FillKey>,
-        interim: bool,
-    ) -> Plan {
+    pub(crate) fn plan(&self, asked: &Asked, found: &Found, place: Option<FillKey>, interim: bool) -> Plan {
         // What is fetched behind the answer to a HEAD is what a GET would get: only that can be stored.
         let mut request = RequestHead { method: Method::GET, ..asked.head.clone() };
         millpond_policy::remove_conditions(&mut request.fields);
@@ -169,7 +171,9 @@ fn forward_of(found: &Found) -> Forward {
     match (&found.entry, &found.verdict) {
         (None, _) if found.variants.entries.is_empty() => Forward::UriMiss,
         (None, _) => Forward::VaryMiss,
-        (Some(_), Verdict::Validate(reason) | Verdict::Unusable(reason)) if is_request_directive(*reason) => Forward::Request,
+        (Some(_), Verdict::Validate(reason) | Verdict::Unusable(reason)) if is_request_directive(*reason) => {
+            Forward::Request
+        }
         (Some(_), _) => Forward::Stale,
     }
 }
@@ -185,7 +189,7 @@ fn bypass_reason(exchange: &Exchange, facts: &RequestFacts) -> Option<Forwarded>
         return Some(Forwarded { why: Forward::Method, reason: Reason::Method });
     }
     if let Some(reason) = exchange.pass {
-        return Some(Forwarded { why: Forward::Bypass, reason: reason });
+        return Some(Forwarded { why: Forward::Bypass, reason });
     }
     if exchange.upgrade {
         return Some(Forwarded { why: Forward::Bypass, reason: Reason::Upgrade });

@@ -64,8 +64,15 @@ impl<O: Origin> Engine<O> {
         let stored = Stored { record: &entry.record, head: &entry.head };
         let profile = &asked.context.profile;
         let request: &RequestHead = &asked.head;
-        let effect =
-            millpond_policy::freshened_by_head(stored, entry.body_len, request, facts, response, times, profile);
+        let effect = millpond_policy::freshened_by_head(
+            stored,
+            entry.body_len,
+            request,
+            facts,
+            response,
+            times,
+            profile,
+        );
         let (record, head) = match effect {
             HeadEffect::Nothing => return,
             HeadEffect::Stale(record) => (record, entry.head.clone()),

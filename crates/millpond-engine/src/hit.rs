@@ -5,8 +5,8 @@ use crate::context::{Context, Target};
 use crate::engine::Engine;
 use crate::origin::Origin;
 use crate::serve::{Story, from_entry};
-use millpond_exchange::{KeyBuf, KeyParts, Method, Record, RequestHead};
 use crate::told;
+use millpond_exchange::{KeyBuf, KeyParts, Method, Record, RequestHead};
 use millpond_policy::{RequestFacts, Verdict};
 use millpond_store::{Entry, Variants};
 use std::sync::Arc;
@@ -40,7 +40,8 @@ impl<O: Origin> Engine<O> {
             return None;
         }
         let now = self.now();
-        let Verdict::Fresh { ttl } = millpond_policy::reuse(&entry.record, &facts, now, &context.profile) else {
+        let Verdict::Fresh { ttl } = millpond_policy::reuse(&entry.record, &facts, now, &context.profile)
+        else {
             return None;
         };
         let story = Story {
@@ -55,6 +56,5 @@ impl<O: Origin> Engine<O> {
 }
 
 fn varies_on_rewritten(record: &Record, context: &Context) -> bool {
-    !record.vary.is_empty()
-        && record.vary.iter().any(|selector| context.rewritten.iter().any(|name| *name == selector.name))
+    !record.vary.is_empty() && record.vary.iter().any(|selector| context.rewritten.contains(&selector.name))
 }

@@ -24,6 +24,6 @@ pub use context::{Context, Exchange, Target};
 pub use counters::{Counter, Counters, CountersSnapshot};
 pub use engine::{Engine, Shared};
 pub use origin::{
-    FetchLimits, InterimSink, NoOrigin, Origin, OriginError, OriginFault, OriginRequest, OriginResponse, Tunnel, Upgrade,
-    Upstream,
+    FetchLimits, InterimSink, NoOrigin, Origin, OriginError, OriginFault, OriginRequest, OriginResponse,
+    Tunnel, Upgrade, Upstream,
 };

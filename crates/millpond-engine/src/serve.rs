@@ -42,12 +42,25 @@ pub(crate) struct Story {
 
 impl Story {
     fn answer(self, head: AnswerHead, body: Body, announce: Option<u64>) -> Answer {
-        Answer { head, body, announce, age: self.age, outcome: self.outcome, status: self.status, upgrade: None }
+        Answer {
+            head,
+            body,
+            announce,
+            age: self.age,
+            outcome: self.outcome,
+            status: self.status,
+            upgrade: None,
+        }
     }
 }
 
 /// Answers from a stored entry whose body lies in memory.
-pub(crate) fn from_entry(entry: &Arc<Entry>, request: &RequestHead, facts: &RequestFacts, story: Story) -> Answer {
+pub(crate) fn from_entry(
+    entry: &Arc<Entry>,
+    request: &RequestHead,
+    facts: &RequestFacts,
+    story: Story,
+) -> Answer {
     let segments = entry.body.clone().unwrap_or_default();
     match shape(&entry.record, request, facts, Some(entry.body_len)) {
         Shape::Whole if request.method == Method::HEAD => {
@@ -105,7 +118,7 @@ fn without_body(shape: &Shape, head: &ResponseHead, length: Option<u64>, story: 
 /// RFC 9110 section 15.3.7: a 206 carries Content-Range and the fields a 200 would have had.
 fn part_head(head: &ResponseHead, range: &Range<u64>, length: u64) -> ResponseHead {
     let mut head = ResponseHead { status: StatusCode::PARTIAL_CONTENT, reason: None, ..head.clone() };
-    set(&mut head.fields, "Content-Range", &format!("bytes {}-{}/{length}", range.start, range.end - 1));
+    set(&mut head.fields, "Content-Range", format!("bytes {}-{}/{length}", range.start, range.end - 1));
     head
 }
 
@@ -117,7 +130,7 @@ fn unsatisfiable_head(head: &ResponseHead, length: Option<u64>) -> ResponseHead 
             set(&mut own.fields, name, value);
         }
     }
-    set(&mut own.fields, "Content-Range", &format!("bytes */{}", length.unwrap_or(0)));
+    set(&mut own.fields, "Content-Range", format!("bytes */{}", length.unwrap_or(0)));
     own
 }
 

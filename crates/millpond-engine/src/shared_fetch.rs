@@ -21,7 +21,7 @@ const ROUNDS: usize = 3;
 
 /// What a waiter makes of a fill.
 enum Waited {
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// The response varies on these fields, and this request's values are others.
     OtherVariant(Vec<Box<str>>),
     /// Nothing here for anyone but the leader.
@@ -57,7 +57,7 @@ impl<O: Origin> Engine<O> {
                     return self.lead(&asked, facts, &found, forwarded, fill, member, Some(place)).await;
                 }
                 Role::Waiter(member) => match self.wait(&asked, facts, &found, forwarded, member).await {
-                    Waited::Answer(answer) => return Ok(answer),
+                    Waited::Answer(answer) => return Ok(*answer),
                     Waited::Failed(error) => return self.failed(&asked, facts, &found, forwarded, error),
                     Waited::OtherVariant(more) => {
                         names.extend(more);
@@ -154,7 +154,15 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.misses.add();
         let status = forwarded.refused(own.response.head.status.as_u16(), own.reason);
         let head = AnswerHead::Own(own.response.head);
-        Answer { head, body: own.response.body, announce: None, age: None, outcome: Outcome::Miss, status, upgrade: None }
+        Answer {
+            head,
+            body: own.response.body,
+            announce: None,
+            age: None,
+            outcome: Outcome::Miss,
+            status,
+            upgrade: None,
+        }
     }
 
     async fn wait(
@@ -166,39 +174,40 @@ impl<O: Origin> Engine<O> {
         mut member: Membership,
     ) -> Waited {
         match member.stage().await {
-            Stage::Streaming(head) => match self.fits(&head.record, asked, facts) {
-                Ok(_) => {
+            Stage::Streaming(head) => match self.misfit(&head.record, asked, facts) {
+                None => {
                     self.shared.counters.collapsed.add();
                     let age = Some(millpond_policy::current_age(&head.record, self.now()));
                     let status = forwarded.collapsed();
                     let story = Story { age, outcome: Outcome::Collapsed, status };
-                    Waited::Answer(from_fill(&head, member, &asked.head, facts, story))
+                    Waited::Answer(Box::new(from_fill(&head, member, &asked.head, facts, story)))
                 }
-                Err(other) => other,
+                Some(other) => other,
             },
             Stage::Refreshed { shared: false, .. } => Waited::Again,
-            Stage::Refreshed { entry, .. } => match self.fits(&entry.record, asked, facts) {
-                Ok(_) => Waited::Answer(self.validated(asked, facts, forwarded, &entry)),
-                Err(other) => other,
+            Stage::Refreshed { entry, .. } => match self.misfit(&entry.record, asked, facts) {
+                None => Waited::Answer(Box::new(self.validated(asked, facts, forwarded, &entry))),
+                Some(other) => other,
             },
             Stage::Released { status, personal } => {
                 let otherwise = if personal && !facts.names_user() { Waited::Again } else { Waited::Alone };
                 let stale = self.stale_instead(asked, facts, found, StaleCause::Status(status));
-                stale.map_or(otherwise, Waited::Answer)
+                stale.map_or(otherwise, |answer| Waited::Answer(Box::new(answer)))
             }
             Stage::Failed(error) => Waited::Failed(error),
             Stage::Waiting => Waited::Alone,
         }
     }
 
-    /// The test a stored response would have to pass: a waiter is no better than someone who comes later.
-    fn fits(&self, record: &Record, asked: &Asked, facts: &RequestFacts) -> Result<i64, Waited> {
+    /// The test a stored response would have to pass: a waiter is no better than someone who comes later. `None` when it
+    /// passes.
+    fn misfit(&self, record: &Record, asked: &Asked, facts: &RequestFacts) -> Option<Waited> {
         if millpond_policy::select(std::iter::once(record), &asked.head.fields, None).is_none() {
-            return Err(Waited::OtherVariant(vary_names(std::iter::once(record))));
+            return Some(Waited::OtherVariant(vary_names(std::iter::once(record))));
         }
         match millpond_policy::reuse(record, facts, self.now(), &asked.context.profile) {
-            Verdict::Fresh { ttl } | Verdict::ServeStale { ttl, .. } => Ok(ttl),
-            Verdict::Validate(_) | Verdict::Unusable(_) => Err(Waited::Alone),
+            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => None,
+            Verdict::Validate(_) | Verdict::Unusable(_) => Some(Waited::Alone),
         }
     }
 
@@ -211,7 +220,8 @@ impl<O: Origin> Engine<O> {
         forwarded: Forwarded,
         error: OriginError,
     ) -> Result<Answer, EngineError> {
-        self.stale_instead(asked, facts, found, StaleCause::Unreachable).ok_or_else(|| self.error(error, forwarded))
+        self.stale_instead(asked, facts, found, StaleCause::Unreachable)
+            .ok_or_else(|| self.error(error, forwarded))
     }
 
     pub(crate) fn stale_instead(

@@ -113,6 +113,19 @@ async fn more_fields_than_fit_on_the_stack() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_head_may_be_as_large_as_the_limit_and_no_larger() {
+    let start = get("/hello").len();
+    let limits = FrontLimits { head_bytes: start + 20, ..FrontLimits::default() };
+    for (fill, status) in [(15, 200), (16, 431)] {
+        // "X: " and its line end take five bytes.
+        let head = get("/hello").trim_end().to_owned() + "\r\nX: " + &"x".repeat(fill) + "\r\n\r\n";
+        let mut client = connect_with(limits.clone());
+        client.send(&head).await;
+        assert_eq!(client.reply().await.status, status, "{} bytes of {}", head.len(), limits.head_bytes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_empty_line_before_a_request_is_skipped() {
     let mut client = connect();
     client.send(format!("\r\n{}\r\n{}", get("/ready"), get("/hello"))).await;

@@ -209,3 +209,20 @@ async fn the_close_lingers_for_what_the_client_still_sends() {
     (&mut client.server).await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 5, "but not for ever");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_close_lingers_when_a_body_was_not_read() {
+    let mut client = connect();
+    client.send(post("/ignore", "Content-Length: 10000000\r\n", "")).await;
+    client.reply().await;
+    client.send("more that is still taken in").await;
+    client.io.shutdown().await.unwrap();
+    assert_eq!((&mut client.server).await.unwrap(), ConnectionEnd::Closed);
+
+    let mut client = connect();
+    client.send(post("/ignore", "Content-Length: 10000000\r\n", "")).await;
+    client.reply().await;
+    let start = Instant::now();
+    (&mut client.server).await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 5);
+}

@@ -11,7 +11,8 @@ pub(crate) struct Hint(AtomicBool);
 impl Hint {
     /// Logs the hint if `answer` was not stored for want of freshness information, the first time.
     pub fn consider(&self, answer: &Answer, route: &str) {
-        if answer.status.detail == Some(Reason::NoFreshness.as_str()) && !self.0.swap(true, Ordering::Relaxed) {
+        if answer.status.detail == Some(Reason::NoFreshness.as_str()) && !self.0.swap(true, Ordering::Relaxed)
+        {
             tracing::info!(
                 route,
                 "responses are not cached because the origin says nothing about freshness; --default-ttl 60s would keep them for 60 seconds"

@@ -14,10 +14,16 @@ impl BodyFault {
     pub fn problem(&self) -> Option<Problem> {
         let (status, kind, detail) = match self.0.get()? {
             BodyErrorKind::TooLarge => return Some(too_large()),
-            BodyErrorKind::Timeout => {
-                (StatusCode::REQUEST_TIMEOUT, "request-body-timeout", "The request body did not come to its end in time.")
-            }
-            _ => (StatusCode::BAD_REQUEST, "request-body-malformed", "The request body is not framed as HTTP demands."),
+            BodyErrorKind::Timeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "request-body-timeout",
+                "The request body did not come to its end in time.",
+            ),
+            _ => (
+                StatusCode::BAD_REQUEST,
+                "request-body-malformed",
+                "The request body is not framed as HTTP demands.",
+            ),
         };
         Some(Problem::new(status, kind, detail))
     }

@@ -13,7 +13,8 @@ const BACKLOG: i32 = 4096;
 /// the connections.
 pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
     let probe = socket(address, false)?;
-    let address = probe.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an internet address"))?;
+    let address =
+        probe.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an internet address"))?;
     if workers == 1 {
         probe.listen(BACKLOG)?;
         return Ok(vec![probe.into()]);

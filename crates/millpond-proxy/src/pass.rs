@@ -4,13 +4,13 @@ use crate::route::Route;
 use millpond_exchange::RequestHead;
 use millpond_policy::Reason;
 
-/// Why `head` goes past the cache on `route`, if it does.
-pub(crate) fn pass_reason(route: &Route, head: &RequestHead) -> Option<Reason> {
+/// Why `head`, whose target is `path_and_query` in normal form, goes past the cache on `route`, if it does.
+pub(crate) fn pass_reason(route: &Route, head: &RequestHead, path_and_query: &str) -> Option<Reason> {
     let pass = &route.pass;
     if pass.paths.is_empty() && pass.cookies.is_empty() && pass.fields.is_empty() {
         return None;
     }
-    let path = head.path_and_query.split('?').next().unwrap_or_default();
+    let path = path_and_query.split('?').next().unwrap_or_default();
     if pass.paths.iter().any(|pattern| pattern.matches(path)) {
         return Some(Reason::PassPath);
     }
@@ -18,7 +18,8 @@ pub(crate) fn pass_reason(route: &Route, head: &RequestHead) -> Option<Reason> {
         return Some(Reason::PassField);
     }
     let names_cookie = |cookie: &str| pass.cookies.iter().any(|pattern| pattern.matches(cookie));
-    (!pass.cookies.is_empty() && cookie_names(head).any(|name| names_cookie(&name))).then_some(Reason::PassCookie)
+    (!pass.cookies.is_empty() && cookie_names(head).any(|name| names_cookie(&name)))
+        .then_some(Reason::PassCookie)
 }
 
 fn cookie_names(head: &RequestHead) -> impl Iterator<Item = String> {

@@ -12,7 +12,7 @@ pub(crate) struct Problem {
     /// What happened, whose fault it is, what to do.
     pub detail: String,
     /// What the cache did, where it came that far.
-    pub cache_status: Option<CacheStatus<'static>>,
+    pub cache_status: Option<Box<CacheStatus<'static>>>,
     /// Fields beside the usual.
     pub fields: Vec<(&'static str, String)>,
 }
@@ -49,17 +49,19 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::Origin { error, status } => {
                 let code = match error.fault {
-                    OriginFault::Timeout => StatusCode::GATEWAY_TIMEOUT,
-                    OriginFault::NoOrigin => StatusCode::GATEWAY_TIMEOUT,
+                    OriginFault::Timeout | OriginFault::NoOrigin => StatusCode::GATEWAY_TIMEOUT,
                     _ => StatusCode::BAD_GATEWAY,
                 };
                 let detail = format!("The origin did not answer as it should: {error}.");
-                Self { cache_status: Some(*status), ..Self::new(code, error.fault.as_str(), detail) }
+                Self { cache_status: Some(status), ..Self::new(code, error.fault.as_str(), detail) }
             }
             EngineError::NotCached { reason, status } => {
-                let detail = format!("The request may only be answered from the cache, and it has no usable response: {}", reason.explain());
+                let detail = format!(
+                    "The request may only be answered from the cache, and it has no usable response: {}",
+                    reason.explain()
+                );
                 Self {
-                    cache_status: Some(*status),
+                    cache_status: Some(status),
                     ..Self::new(StatusCode::GATEWAY_TIMEOUT, "not-cached", detail)
                 }
             }

@@ -1,9 +1,9 @@
 //! From configuration to what the engine and the front take.
 
-use millpond_config::{Config, Limits, Policy, Query, Route};
-use millpond_engine::{FetchLimits, Upstream};
 use crate::route::RouteTable;
 use crate::upstream::PoolLimits;
+use millpond_config::{Config, Limits, Policy, Query, Route};
+use millpond_engine::{FetchLimits, Upstream};
 use millpond_exchange::{QueryRules, RequestHead};
 use millpond_front::FrontLimits;
 use millpond_policy::Profile;
@@ -40,7 +40,8 @@ pub fn profile_for(config: &Config, request: &RequestHead) -> Profile {
 
 /// The query rules of a route.
 pub(crate) fn query_rules(query: &Query) -> QueryRules {
-    let names = |list: &[millpond_config::NamePattern]| list.iter().map(|name| name.as_str().to_owned()).collect();
+    let names =
+        |list: &[millpond_config::NamePattern]| list.iter().map(|name| name.as_str().to_owned()).collect();
     QueryRules { sort: query.sort, drop: names(&query.drop), keep: query.keep.as_deref().map(names) }
 }
 

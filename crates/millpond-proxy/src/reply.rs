@@ -26,7 +26,12 @@ pub(crate) fn reply(answer: Answer, route: &Route, note: Note) -> Reply<Note> {
 }
 
 /// A reply made here, with no answer behind it.
-pub(crate) fn own_reply(head: &ResponseHead, body: Body, status: Option<&CacheStatus<'_>>, note: Note) -> Reply<Note> {
+pub(crate) fn own_reply(
+    head: &ResponseHead,
+    body: Body,
+    status: Option<&CacheStatus<'_>>,
+    note: Note,
+) -> Reply<Note> {
     let mut wire = WireHead::of(head);
     push(&mut wire, "X-Cache", "MISS");
     if let Some(status) = status {
@@ -44,10 +49,9 @@ fn wire_head(head: &AnswerHead, replace_age: bool, route: &Route) -> WireHead {
         wire.copy(&stored.fields);
         return wire;
     }
-    let ruled = |field: Field<'_>| {
-        rules.remove.iter().chain(rules.set.keys()).any(|name| field.is(name.as_str()))
-    };
-    wire.copy_where(&stored.fields, |field| !(ruled(field) || replace_age && field.is("age")));
+    let replaced =
+        |field: Field<'_>| rules.remove.iter().chain(rules.set.keys()).any(|name| field.is(name.as_str()));
+    wire.copy_where(&stored.fields, |field| !(replaced(field) || replace_age && field.is("age")));
     for (name, value) in &rules.set {
         push(&mut wire, name.as_str(), value.as_str());
     }
@@ -80,7 +84,9 @@ fn switch(upgrade: Upgrade) -> UpgradeHandler {
                     let ended = tokio::io::copy_bidirectional(&mut client, &mut origin).await;
                     tracing::debug!(?ended, "tunnel closed");
                 }
-                Err(error) => tracing::warn!(%error, "the origin agreed to switch protocols and then did not"),
+                Err(error) => {
+                    tracing::warn!(%error, "the origin agreed to switch protocols and then did not")
+                }
             }
         })
     })

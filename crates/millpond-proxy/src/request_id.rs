@@ -12,7 +12,10 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     pub fn new() -> Self {
         // The standard library's hasher is seeded from the system's randomness.
-        Self { prefix: RandomState::new().hash_one(0u8), next: AtomicU64::new(RandomState::new().hash_one(1u8)) }
+        Self {
+            prefix: RandomState::new().hash_one(0u8),
+            next: AtomicU64::new(RandomState::new().hash_one(1u8)),
+        }
     }
 
     pub fn next(&self) -> String {

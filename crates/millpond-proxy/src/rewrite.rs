@@ -16,8 +16,13 @@ pub(crate) struct Sender<'a> {
 }
 
 /// The head for the origin. `upgrade` keeps the fields that ask for another protocol.
-pub(crate) fn for_origin(route: &Route, received: &RequestHead, sender: &Sender<'_>, upgrade: bool) -> RequestHead {
-    let target = route.target(received);
+pub(crate) fn for_origin(
+    route: &Route,
+    received: &RequestHead,
+    sender: &Sender<'_>,
+    upgrade: bool,
+) -> RequestHead {
+    let target = route.target(&received.authority, &received.path_and_query);
     let mut head = RequestHead {
         method: received.method.clone(),
         scheme: target.scheme,
@@ -79,9 +84,7 @@ fn forwarding_fields(fields: &mut Fields, route: &Route, received: &RequestHead,
     if let Some(host) = host.filter(|host| !host.is_empty() && !fields.contains("x-forwarded-host")) {
         set(fields, "X-Forwarded-Host", host);
     }
-    if !(sender.trusted && fields.contains("x-request-id")) {
-        set(fields, "X-Request-Id", sender.request_id);
-    }
+    set(fields, "X-Request-Id", sender.request_id);
 }
 
 /// Takes the hosts out of what earlier proxies have added.
@@ -106,7 +109,8 @@ fn forwarded(peer: IpAddr, proto: &str, host: Option<&str>) -> String {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("\"[{address}]\""),
     };
-    let host = host.filter(|host| !host.is_empty()).map(|host| format!(";host=\"{host}\"")).unwrap_or_default();
+    let host =
+        host.filter(|host| !host.is_empty()).map(|host| format!(";host=\"{host}\"")).unwrap_or_default();
     format!("for={node};proto={proto}{host}")
 }
 

@@ -4,7 +4,7 @@ use crate::hint::Hint;
 use crate::profile;
 use millpond_config::{Config, FieldRules, HostPattern, Pass, PathPrefix};
 use millpond_engine::{Context, Target};
-use millpond_exchange::{RequestHead, Scheme};
+use millpond_exchange::Scheme;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -41,7 +41,9 @@ impl Route {
         let upstream = profile::upstream(route);
         let mut rewritten: Vec<Box<str>> = ALWAYS_REWRITTEN.iter().map(|name| (*name).into()).collect();
         let rules = &route.request_fields;
-        rewritten.extend(rules.set.keys().chain(&rules.remove).map(|name| name.as_str().to_ascii_lowercase().into()));
+        rewritten.extend(
+            rules.set.keys().chain(&rules.remove).map(|name| name.as_str().to_ascii_lowercase().into()),
+        );
         let context = Context {
             profile: profile::profile(&route.policy, offline),
             query: profile::query_rules(&route.query),
@@ -79,10 +81,11 @@ impl Route {
     }
 
     /// The target the origin is asked for, and the key is made of.
-    pub fn target<'a>(&'a self, head: &'a RequestHead) -> RoutedTarget<'a> {
+    pub fn target<'a>(&'a self, authority: &'a str, path_and_query: &'a str) -> RoutedTarget<'a> {
         let upstream = &self.context.upstream;
-        let authority = if self.preserve_host && !head.authority.is_empty() { &head.authority } else { &upstream.authority };
-        RoutedTarget { scheme: upstream.scheme, authority, path_and_query: self.path(&head.path_and_query) }
+        let authority =
+            if self.preserve_host && !authority.is_empty() { authority } else { &upstream.authority };
+        RoutedTarget { scheme: upstream.scheme, authority, path_and_query: self.path(path_and_query) }
     }
 
     fn path<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
@@ -128,7 +131,8 @@ pub(crate) struct RouteTable(Vec<Route>);
 
 impl RouteTable {
     pub fn new(config: &Config) -> Self {
-        let mut routes: Vec<Route> = config.routes().iter().map(|route| Route::new(route, config.offline)).collect();
+        let mut routes: Vec<Route> =
+            config.routes().iter().map(|route| Route::new(route, config.offline)).collect();
         routes.sort_by_key(Route::rank);
         Self(routes)
     }
@@ -145,11 +149,12 @@ impl RouteTable {
         })
     }
 
-    /// The route for a request to `authority`.
+    /// The route for a request to `authority`, its path in normal form.
     pub fn find(&self, authority: &str, path_and_query: &str) -> Result<&Route, NoRoute> {
         let host = host_of(authority);
         // `OPTIONS *` concerns the server as a whole, hence whoever serves its root.
-        let path = if path_and_query == "*" { "/" } else { path_and_query.split('?').next().unwrap_or_default() };
+        let path =
+            if path_and_query == "*" { "/" } else { path_and_query.split('?').next().unwrap_or_default() };
         if let Some(route) = self.0.iter().find(|route| route.takes(host, path)) {
             return Ok(route);
         }

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -27,6 +28,9 @@ use tokio::sync::watch;
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How long accepting pauses when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client over the limit may take to read that it is.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Why a proxy could not be started.
 #[derive(Debug, Error)]
@@ -60,8 +64,12 @@ pub enum StartError {
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another with --listen (short form: --port)",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one with --listen",
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there: stop it, or choose another with --listen (short form: --port)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need a privilege: choose a higher one with --listen"
+        }
         io::ErrorKind::AddrNotAvailable => "; the address does not belong to this machine",
         _ => "",
     }
@@ -272,7 +280,10 @@ impl Worker {
         drop(listener);
         drain.start();
         if tokio::time::timeout(self.drain_timeout, drain.finished()).await.is_err() {
-            tracing::warn!(connections = drain.connections(), "connections cut at the end of the drain timeout");
+            tracing::warn!(
+                connections = drain.connections(),
+                "connections cut at the end of the drain timeout"
+            );
         }
         self.flush_log();
     }
@@ -326,9 +337,16 @@ impl Drop for Place {
     }
 }
 
-/// Tells a client over the limit so, and closes.
-async fn refuse(stream: TcpStream) {
+/// Tells a client over the limit so, and closes; what it sends is taken in for a moment, so that the reply is not lost to a reset.
+async fn refuse(mut stream: TcpStream) {
     const REPLY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    // The socket's buffer is empty, so this takes it whole; a client that is gone needs no answer.
-    let _ = stream.try_write(REPLY);
+    let telling = async {
+        stream.write_all(REPLY).await?;
+        stream.shutdown().await?;
+        let mut sink = [0; 1024];
+        while stream.read(&mut sink).await? > 0 {}
+        Ok::<(), io::Error>(())
+    };
+    // A client that is gone, or goes on sending, needs no more of an answer.
+    let _ = tokio::time::timeout(REFUSAL_TIME, telling).await;
 }

@@ -11,11 +11,18 @@ use crate::rewrite::{Sender, for_origin};
 use crate::route::{NoRoute, Route, RouteTable};
 use millpond_config::IpRange;
 use millpond_engine::{Answer, Engine, Exchange, Origin};
+use millpond_exchange::url::normalise_path_and_query;
 use millpond_exchange::{Body, Method, RequestHead, StatusCode, Timestamp};
 use millpond_front::{ConnInfo, Finished, Interim, Refusal, Reply, Request, Service, TargetForm};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// The longest request identifier taken from a trusted peer, bytes.
+const MAX_GIVEN_ID: usize = 128;
+/// A request that passed here more often than this goes in a circle.
+const MAX_PASSES: usize = 8;
 
 /// What goes with a reply until it is logged.
 pub(crate) struct Note {
@@ -44,14 +51,25 @@ pub(crate) struct CacheService<O> {
 }
 
 impl<O: Origin> CacheService<O> {
-    fn note(&self, request: Option<&RequestHead>) -> Note {
+    /// `log` keeps method and target too, for where the request is not at hand any more when the reply ends.
+    fn note(&self, request: &RequestHead, conn: &ConnInfo, log: bool) -> Note {
         Note {
-            request_id: self.ids.next(),
+            request_id: self.given_id(request, conn).unwrap_or_else(|| self.ids.next()),
             route: Arc::from(""),
             outcome: "-",
             reason: None,
-            request: request.map(|head| (head.method.clone(), head.path_and_query.clone())),
+            request: log.then(|| (request.method.clone(), request.path_and_query.clone())),
         }
+    }
+
+    /// The identifier a trusted peer gave the request, so that both logs name it alike.
+    fn given_id(&self, request: &RequestHead, conn: &ConnInfo) -> Option<String> {
+        if self.common.trusted.is_empty() || !self.trusts(conn.peer.map(|peer| peer.ip())) {
+            return None;
+        }
+        let given = request.fields.get_str("x-request-id")?;
+        let usable = (1..=MAX_GIVEN_ID).contains(&given.len()) && given.bytes().all(|b| b.is_ascii_graphic());
+        usable.then(|| given.to_owned())
     }
 
     fn trusts(&self, peer: Option<IpAddr>) -> bool {
@@ -70,23 +88,34 @@ impl<O: Origin> CacheService<O> {
             let detail = "TRACE is not forwarded.";
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-trace", detail));
         }
+        if passes(head) > MAX_PASSES {
+            let detail = "The request came by here again and again: the origin leads back to this server.";
+            return Err(Problem::new(StatusCode::LOOP_DETECTED, "loop", detail));
+        }
         if request.form == TargetForm::Absolute && !self.common.routes.knows(&head.authority) {
             return Err(misdirected(&head.authority));
         }
         self.common.routes.find(&head.authority, &head.path_and_query).map_err(|none| match none {
             NoRoute::Host => misdirected(&head.authority),
-            NoRoute::Path => Problem::new(StatusCode::NOT_FOUND, "no-route", "No route is configured for this path."),
+            NoRoute::Path => {
+                Problem::new(StatusCode::NOT_FOUND, "no-route", "No route is configured for this path.")
+            }
         })
     }
 
-    fn problem(&self, problem: &Problem, note: Note) -> Reply<Note> {
-        let (head, body) = problem.response(&note.request_id);
-        let note = Note { outcome: "error", reason: Some(problem.kind), ..note };
-        own_reply(&head, body, problem.cache_status.as_ref(), note)
-    }
-
-    async fn answer(&self, request: Request, body: Body, interim: Interim, conn: &ConnInfo, note: &Note)
-    -> Result<(Answer, &Route), Problem> {
+    async fn answer(
+        &self,
+        mut request: Request,
+        body: Body,
+        interim: Interim,
+        conn: &ConnInfo,
+        note: &Note,
+    ) -> Result<(Answer, &Route), Problem> {
+        // Routes, pass rules, the key and the origin must all mean the same resource: a path that only the key takes to
+        // be another's would store one resource under the other's name.
+        if let Cow::Owned(normal) = normalise_path_and_query(&request.head.path_and_query) {
+            request.head.path_and_query = normal;
+        }
         let route = self.route(&request)?;
         if let Some(answer) = last_hop(&request.head) {
             return Err(answer);
@@ -108,7 +137,7 @@ impl<O: Origin> CacheService<O> {
             head,
             body,
             context: Arc::clone(&route.context),
-            pass: pass_reason(route, &request.head),
+            pass: pass_reason(route, &request.head, &request.head.path_and_query),
             upgrade,
             interim: Some(expect::sink(interim, expects.then_some(gate))),
         };
@@ -126,28 +155,29 @@ impl<O: Origin> Service for CacheService<O> {
         self.engine.now()
     }
 
-    fn ready(&self, request: &Request, _: &ConnInfo) -> Option<Reply<Note>> {
+    fn ready(&self, request: &Request, conn: &ConnInfo) -> Option<Reply<Note>> {
         let head = &request.head;
         if request.form != TargetForm::Origin || request.body_length != Some(0) || asks_for_upgrade(head) {
             return None;
         }
-        let route = self.common.routes.find(&head.authority, &head.path_and_query).ok()?;
-        if pass_reason(route, head).is_some() {
+        let path = normalise_path_and_query(&head.path_and_query);
+        let route = self.common.routes.find(&head.authority, &path).ok()?;
+        if pass_reason(route, head, &path).is_some() {
             return None;
         }
-        let target = route.target(head);
+        let target = route.target(&head.authority, &path);
         let answer = self.engine.hit(head, target.as_target(), &route.context)?;
         let note = Note {
             route: Arc::clone(&route.name),
             outcome: answer.outcome.as_str(),
             reason: answer.status.detail,
-            ..self.note(None)
+            ..self.note(head, conn, false)
         };
         Some(reply(answer, route, note))
     }
 
     async fn call(&self, request: Request, body: Body, interim: Interim, conn: &ConnInfo) -> Reply<Note> {
-        let mut note = self.note(Some(&request.head));
+        let mut note = self.note(&request.head, conn, true);
         match self.answer(request, body, interim, conn, &note).await {
             Ok((answer, route)) => {
                 note.route = Arc::clone(&route.name);
@@ -156,7 +186,7 @@ impl<O: Origin> Service for CacheService<O> {
                 route.hint.consider(&answer, &route.name);
                 reply(answer, route, note)
             }
-            Err(problem) => self.problem(&problem, note),
+            Err(problem) => report(&problem, note),
         }
     }
 
@@ -181,17 +211,32 @@ impl<O: Origin> Service for CacheService<O> {
     }
 }
 
+fn report(problem: &Problem, note: Note) -> Reply<Note> {
+    let (head, body) = problem.response(&note.request_id);
+    let note = Note { outcome: "error", reason: Some(problem.kind), ..note };
+    own_reply(&head, body, problem.cache_status.as_deref(), note)
+}
+
 fn misdirected(authority: &str) -> Problem {
     let detail = format!("No route is configured for the host {authority:?}.");
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "no-route", detail)
 }
 
-/// RFC 9110 section 7.8: an Upgrade field counts only when Connection names it.
+/// RFC 9110 section 7.8: an Upgrade field counts only when Connection names it. `h2c` never does: behind it a client could
+/// send requests past every check made here, and RFC 9113 section 3.1 has given it up.
 fn asks_for_upgrade(head: &RequestHead) -> bool {
+    let is_h2c = |token: &[u8]| token.trim_ascii().to_ascii_lowercase().starts_with(b"h2c");
     head.fields.contains("upgrade")
+        && !head.fields.get_all("upgrade").any(|value| value.split(|b| *b == b',').any(is_h2c))
         && head.fields.get_all("connection").any(|value| {
             value.split(|b| *b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         })
+}
+
+/// How often a millpond stands in Via (RFC 9110 section 7.6.3). Some may rightly stand behind one another.
+fn passes(head: &RequestHead) -> usize {
+    let members = head.fields.get_all("via").flat_map(|value| value.split(|b| *b == b','));
+    members.filter(|member| member.trim_ascii().ends_with(b" millpond")).count()
 }
 
 /// RFC 9110 section 7.6.2: Max-Forwards: 0 makes this the last recipient of an OPTIONS request.
@@ -200,6 +245,10 @@ fn last_hop(head: &RequestHead) -> Option<Problem> {
     let last = head.method == Method::OPTIONS && left == Some(0);
     last.then(|| Problem {
         fields: vec![("Allow", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE".to_owned())],
-        ..Problem::new(StatusCode::OK, "options", "This is a caching proxy; the request asked to go no further.")
+        ..Problem::new(
+            StatusCode::OK,
+            "options",
+            "This is a caching proxy; the request asked to go no further.",
+        )
     })
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     settings.set("demo", "access_log.console", "false".to_owned());
     settings.set_some("--listen", "listen", args.listen.clone());
     let config = settings.resolve()?.config;
-    crate::logging::start(&config.log);
+    crate::logging::start(config.log);
     let server = Server::bind(&config, Arc::new(SystemClock))?;
     announce(&server)?;
     let running = server.start()?;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// Explains one URL.
 pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let config = args.common.settings().resolve()?.config;
-    crate::logging::start(&config.log);
+    crate::logging::start(config.log);
     let fields = fields(&args.fields)?;
     let request_time = SystemClock.now();
     let client = Client::new(config.upstream_ca.as_deref())?;

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let resolved = settings.resolve()?;
     resolved.require_origin()?;
-    logging::start(&resolved.config.log);
+    logging::start(resolved.config.log);
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }

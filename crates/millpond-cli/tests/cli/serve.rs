@@ -165,7 +165,8 @@ fn the_access_log_goes_to_a_file_as_text() {
     let origin = api();
     let dir = tempfile::tempdir().unwrap();
     let arguments = ["serve", "--origin", &origin.url, "--listen", "127.0.0.1:0"];
-    let log = ["--access-log", "access.log", "--no-access-log-console"];
+    // Each worker writes its own lines in their order.
+    let log = ["--access-log", "access.log", "--no-access-log-console", "--workers", "1"];
     let mut serving = Serving::start_in(dir, &[&arguments[..], &log].concat(), &[]);
     serving.get("/fresh?q=1&token=hush");
     let id = serving.get("/fresh?q=1&token=hush").field("x-request-id").to_owned();

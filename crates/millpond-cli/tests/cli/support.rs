@@ -120,7 +120,7 @@ impl Serving {
             let left = PATIENCE.saturating_sub(started.elapsed());
             match self.log.recv_timeout(left) {
                 Ok(line) => self.seen.push(line),
-                Err(_) => panic!("no line with {text:?} in {:#?}", self.seen),
+                Err(error) => panic!("no line with {text:?} ({error}) in {:#?}", self.seen),
             }
         }
     }

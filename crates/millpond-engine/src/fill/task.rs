@@ -8,8 +8,8 @@ use crate::origin::{InterimSink, Origin, OriginError, OriginFault, OriginRequest
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use millpond_exchange::{
-    Body, BodyError, BodyErrorKind, Fields, Frame, Key, PurgeMode, Record, RequestHead, ResponseHead, Selector,
-    StatusCode, Timestamp,
+    Body, BodyError, BodyErrorKind, Fields, Frame, Key, PurgeMode, Record, RequestHead, ResponseHead,
+    Selector, StatusCode, Timestamp,
 };
 use millpond_policy::{Admitted, Fate, Freshened, Reason, RequestFacts, Stored, Times, Validated, Verdict};
 use millpond_store::{Entry, Epoch, NewEntry, Store, StoreError, Writer};
@@ -135,7 +135,8 @@ impl<O: Origin> Task<O> {
     fn conditional(&self) -> Option<RequestHead> {
         let selected = &self.plan.stored[self.plan.selected?].record;
         let records = std::iter::once(selected);
-        let fields = millpond_policy::conditional_request(records, Some(selected), &self.plan.request.fields)?;
+        let fields =
+            millpond_policy::conditional_request(records, Some(selected), &self.plan.request.fields)?;
         Some(RequestHead { fields, ..self.plan.request.clone() })
     }
 
@@ -150,8 +151,12 @@ impl<O: Origin> Task<O> {
     }
 
     fn judge(&self, sent: &RequestHead, response: &ResponseHead, times: Times) -> Validated {
-        let stored: Vec<_> =
-            self.plan.stored.iter().map(|entry| Stored { record: &entry.record, head: &entry.head }).collect();
+        let stored: Vec<_> = self
+            .plan
+            .stored
+            .iter()
+            .map(|entry| Stored { record: &entry.record, head: &entry.head })
+            .collect();
         let facts = RequestFacts::of(&self.plan.request);
         let profile = &self.plan.context.profile;
         millpond_policy::validated(&stored, self.plan.selected, sent, &facts, response, times, profile)
@@ -195,7 +200,9 @@ impl<O: Origin> Task<O> {
         let entry = &self.plan.stored[index];
         let shared = &self.engine.shared;
         let kept = match fate {
-            Fate::Store => shared.store.refresh(entry, record.clone(), head.clone(), self.plan.epoch).await.map(Some),
+            Fate::Store => {
+                shared.store.refresh(entry, record.clone(), head.clone(), self.plan.epoch).await.map(Some)
+            }
             Fate::Keep(_) => Ok(None),
             Fate::Remove(_) => {
                 let selector = Selector::Key(self.plan.key.clone());
@@ -311,7 +318,10 @@ impl<O: Origin> Task<O> {
                 Some(Ok(Frame::Data(piece))) => {
                     received += piece.len() as u64;
                     if announced.is_some_and(|length| received > length) {
-                        return Err(BodyError::new(BodyErrorKind::Malformed, "the body is longer than announced"));
+                        return Err(BodyError::new(
+                            BodyErrorKind::Malformed,
+                            "the body is longer than announced",
+                        ));
                     }
                     self.take(piece, writer).await;
                 }

@@ -2,8 +2,12 @@
 
 use crate::support::{Reply, World, gate, in_time, request, settle};
 
-const TAGGED: &[(&str, &str)] =
-    &[("Cache-Control", "max-age=60"), ("ETag", "\"v1\""), ("Last-Modified", "@-1000"), ("Content-Type", "text/plain")];
+const TAGGED: &[(&str, &str)] = &[
+    ("Cache-Control", "max-age=60"),
+    ("ETag", "\"v1\""),
+    ("Last-Modified", "@-1000"),
+    ("Content-Type", "text/plain"),
+];
 
 #[tokio::test(start_paused = true)]
 async fn preconditions_are_answered_from_the_store() {
@@ -54,7 +58,11 @@ async fn ranges_are_cut_from_what_is_stored() {
         (&[("Range", "bytes=1-2"), ("If-None-Match", "\"v1\"")], "hit 304", None),
     ] {
         let got = world.read(request("GET", "/", lines)).await;
-        assert_eq!((got.line().as_str(), got.fields.get_str("content-range")), (expected, range), "{lines:?}");
+        assert_eq!(
+            (got.line().as_str(), got.fields.get_str("content-range")),
+            (expected, range),
+            "{lines:?}"
+        );
     }
     assert_eq!(world.origin.count(), 1);
 }

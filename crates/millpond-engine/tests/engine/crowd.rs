@@ -1,6 +1,8 @@
 //! Many clients, one fetch: who comes, who goes, and what the origin hears of it.
 
-use crate::support::{MIB, Reply, Seen, Tap, World, gate, generated, in_time, pattern_at, request, settle, stepped, watch_body};
+use crate::support::{
+    MIB, Reply, Seen, Tap, World, gate, generated, in_time, pattern_at, request, settle, stepped, watch_body,
+};
 use millpond_engine::Outcome;
 use millpond_policy::Profile;
 use millpond_store::MemoryOptions;
@@ -34,7 +36,8 @@ impl Crowd {
     fn grow(&mut self, world: &World, by: u64) {
         for _ in 0..by {
             let (world, sender) = (world.clone(), self.sender.clone());
-            let client = async move { watch_body(world.ask(request("GET", "/big", &[])).await, sender).await };
+            let client =
+                async move { watch_body(world.ask(request("GET", "/big", &[])).await, sender).await };
             self.handles.push(self.clients.spawn(client));
         }
     }
@@ -233,16 +236,23 @@ async fn a_panic_while_fetching_is_an_error_and_not_a_silence() {
 async fn threads_race_for_the_beginning_and_the_end_of_a_fill() {
     let world = World::new();
     world.origin.says(|head| Reply::ok(FRESH, &head.path_and_query));
-    for round in 0..300 {
+    for round in 0..1000 {
         let path = format!("/{round}");
         let mut crowd = JoinSet::new();
-        for _ in 0..16 {
+        for at in 0..16 {
             let (world, path) = (world.clone(), path.clone());
-            crowd.spawn(async move { world.read(request("GET", &path, &[])).await });
+            crowd.spawn(async move {
+                // Some come when the first ones have nearly done.
+                yield_times(at / 4).await;
+                world.read(request("GET", &path, &[])).await
+            });
         }
         while let Some(got) = in_time(crowd.join_next()).await {
             let got = got.expect("no client fails");
-            assert_eq!((got.status, String::from_utf8_lossy(&got.body).as_ref(), got.cut), (200, path.as_str(), None));
+            assert_eq!(
+                (got.status, String::from_utf8_lossy(&got.body).as_ref(), got.cut),
+                (200, path.as_str(), None)
+            );
         }
         assert_eq!(world.origin.count(), round + 1, "one fetch for each URL");
     }
@@ -251,17 +261,26 @@ async fn threads_race_for_the_beginning_and_the_end_of_a_fill() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn threads_share_large_bodies_stored_and_piped() {
     let memory = MemoryOptions { capacity: 16 * MIB, ..MemoryOptions::default() };
-    for total in [3 * MIB, 9 * MIB] {
-        for _ in 0..8 {
+    for total in [3 * MIB, 5 * MIB] {
+        for _ in 0..25 {
             let world = World::with(Profile::default(), memory);
             let pulled = Arc::new(AtomicU64::new(0));
             world.origin.says(move |_| Reply::new(200, FRESH, generated(total, None, &pulled)));
-            let mut crowd = Crowd::of(&world, 8);
-            tokio::task::yield_now().await;
-            crowd.grow(&world, 8);
+            let mut crowd = Crowd::of(&world, 2);
+            for _ in 0..14 {
+                // Some come when the store has had enough.
+                yield_times(8).await;
+                crowd.grow(&world, 1);
+            }
             let seen = crowd.seen().await;
             assert!(seen.iter().all(|seen| seen.intact && !seen.cut && seen.length == total), "{seen:?}");
             assert_eq!(seen.len(), 16);
         }
+    }
+}
+
+async fn yield_times(times: usize) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
     }
 }

@@ -45,7 +45,9 @@ async fn one_failure_leaves_everyone_the_stale_response() {
         world.advance(20);
         let open = gate();
         let held = open.clone();
-        world.origin.says(move |_| status.map_or_else(Reply::gone, |status| Reply::status(status, &[])).behind(&held));
+        world.origin.says(move |_| {
+            status.map_or_else(Reply::gone, |status| Reply::status(status, &[])).behind(&held)
+        });
         let waiting = crowd(&world, 100);
         settle().await;
         open.add_permits(100);
@@ -97,7 +99,9 @@ async fn a_body_that_is_not_as_long_as_announced_is_not_kept() {
 async fn a_panic_within_a_body_is_a_cut() {
     let world = World::new();
     world.origin.says(|_| {
-        let stream = futures_util::stream::poll_fn(|_| -> std::task::Poll<Option<_>> { panic!("a bug in the transport") });
+        let stream = futures_util::stream::poll_fn(|_| -> std::task::Poll<Option<_>> {
+            panic!("a bug in the transport")
+        });
         Reply::new(200, TAGGED, Body::from_stream(stream))
     });
     for got in all(crowd(&world, 5)).await {
@@ -119,7 +123,10 @@ async fn trailers_are_kept_and_replayed() {
     for _ in 0..2 {
         let answer = world.ask(request("GET", "/", &[])).await.expect("there is an answer");
         let frames: Vec<_> = answer.body.into_stream().collect().await;
-        assert!(matches!(frames.last(), Some(Ok(Frame::Trailers(fields))) if fields.contains("sum")), "{frames:?}");
+        assert!(
+            matches!(frames.last(), Some(Ok(Frame::Trailers(fields))) if fields.contains("sum")),
+            "{frames:?}"
+        );
     }
     assert_eq!(world.origin.count(), 1);
 }

@@ -69,8 +69,7 @@ async fn past_the_limit_a_fill_is_a_pipe_for_its_readers() {
     let mut at = 0;
     while at < total {
         at = (at + 3 * MIB / 2).min(total);
-        slow.read_to(at).await;
-        fast.read_to(at).await;
+        tokio::join!(slow.read_to(at), fast.read_to(at));
         settle().await;
         let ahead = pulled.load(Ordering::SeqCst) - slow.offset.min(fast.offset);
         assert!(ahead <= OBJECT + PIPE_WINDOW + 2 * PIECE, "{ahead} bytes ahead of the slowest");

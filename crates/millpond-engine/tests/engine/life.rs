@@ -49,10 +49,14 @@ async fn the_fast_path_answers_what_is_fresh_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn an_expired_entry_is_validated_and_takes_the_new_fields() {
     let world = World::new();
-    world.origin.says(|_| Reply::ok(&[("Cache-Control", "max-age=60"), ("ETag", "\"v1\""), ("X-Gen", "1")], "one"));
+    world
+        .origin
+        .says(|_| Reply::ok(&[("Cache-Control", "max-age=60"), ("ETag", "\"v1\""), ("X-Gen", "1")], "one"));
     world.get("/").await;
     world.advance(61);
-    world.origin.says(|_| Reply::status(304, &[("ETag", "\"v1\""), ("Cache-Control", "max-age=120"), ("X-Gen", "2")]));
+    world.origin.says(|_| {
+        Reply::status(304, &[("ETag", "\"v1\""), ("Cache-Control", "max-age=120"), ("X-Gen", "2")])
+    });
     let got = world.read(request("GET", "/", &[])).await;
     assert_eq!((got.line().as_str(), got.fields.get_str("x-gen")), ("validated 200 one", Some("2")));
     assert_eq!(world.origin.last().fields.get_str("if-none-match"), Some("\"v1\""));
@@ -171,7 +175,11 @@ async fn stale_if_error_stands_in_for_an_origin_in_trouble() {
         world.origin.says(|_| Reply::status(503, &[]));
         assert_eq!(world.get("/").await, "stale 200 one");
         world.origin.says(|_| Reply::status(503, &[("Cache-Control", "max-age=60")]));
-        assert_eq!(world.get("/").await, "stale 200 one", "an error that could be stored stands back as well");
+        assert_eq!(
+            world.get("/").await,
+            "stale 200 one",
+            "an error that could be stored stands back as well"
+        );
         world.origin.says(|_| Reply::gone());
         assert_eq!(world.get("/").await, "stale 200 one");
         world.origin.says(|_| Reply::status(404, &[]));
@@ -223,13 +231,27 @@ async fn every_request_is_counted_once() {
         "/gone" => Reply::gone(),
         _ => Reply::ok(&[("Cache-Control", "max-age=10"), ("ETag", "\"a\"")], "one"),
     });
-    let all = [("GET", "/"), ("GET", "/"), ("HEAD", "/"), ("HEAD", "/x"), ("POST", "/y"), ("GET", "/gone"), ("POST", "/gone")];
+    let all = [
+        ("GET", "/"),
+        ("GET", "/"),
+        ("HEAD", "/"),
+        ("HEAD", "/x"),
+        ("POST", "/y"),
+        ("GET", "/gone"),
+        ("POST", "/gone"),
+    ];
     for (method, path) in all {
         world.line(method, path, &[]).await;
     }
     world.line("GET", "/z", &[("Cache-Control", "only-if-cached")]).await;
     let count = world.engine.shared().counters.snapshot();
-    let sum = count.hits + count.stale_hits + count.validated + count.collapsed + count.misses + count.bypassed + count.errors;
+    let sum = count.hits
+        + count.stale_hits
+        + count.validated
+        + count.collapsed
+        + count.misses
+        + count.bypassed
+        + count.errors;
     assert_eq!((count.requests, sum), (8, 8), "{count:?}");
     assert_eq!((count.hits, count.misses, count.bypassed, count.errors), (2, 2, 1, 3));
 }
@@ -240,7 +262,12 @@ async fn a_304_nobody_asked_for_is_an_error_of_the_origin() {
     world.origin.says(|_| Reply::status(304, &[("ETag", "\"a\"")]));
     assert_eq!(world.get("/").await, "failed origin-malformed");
     // To a stored response it does not name: asked again without conditions, and then the same.
-    world.origin.says(|_| Reply::ok(&[("Cache-Control", "max-age=1, must-revalidate"), ("ETag", "\"a\""), ("Last-Modified", "@-9")], "one"));
+    world.origin.says(|_| {
+        Reply::ok(
+            &[("Cache-Control", "max-age=1, must-revalidate"), ("ETag", "\"a\""), ("Last-Modified", "@-9")],
+            "one",
+        )
+    });
     world.get("/").await;
     world.advance(5);
     world.origin.says(|_| Reply::status(304, &[("ETag", "\"other\"")]));
@@ -251,12 +278,14 @@ async fn a_304_nobody_asked_for_is_an_error_of_the_origin() {
 #[tokio::test(start_paused = true)]
 async fn an_unmatched_304_is_asked_again_without_conditions() {
     let world = World::new();
-    world.origin.says(|_| Reply::ok(&[("Cache-Control", "max-age=1"), ("ETag", "\"a\""), ("Last-Modified", "@-9")], "one"));
+    world.origin.says(|_| {
+        Reply::ok(&[("Cache-Control", "max-age=1"), ("ETag", "\"a\""), ("Last-Modified", "@-9")], "one")
+    });
     world.get("/").await;
     world.advance(5);
-    world.origin.says(|head| match head.fields.contains("if-none-match") {
-        true => Reply::status(304, &[("ETag", "\"other\"")]),
-        false => Reply::ok(FRESH, "two"),
+    world.origin.says(|head| {
+        let conditional = head.fields.contains("if-none-match");
+        if conditional { Reply::status(304, &[("ETag", "\"other\"")]) } else { Reply::ok(FRESH, "two") }
     });
     assert_eq!(world.get("/").await, "miss 200 two");
     assert_eq!(world.get("/").await, "hit 200 two");

@@ -85,13 +85,16 @@ fn content(serial: usize) -> String {
 
 fn lines_of(manner: &Manner, serial: usize) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
-    lines.push(("Cache-Control", match manner.fresh {
-        None => "no-store".to_owned(),
-        Some(secs) => format!(
-            "max-age={secs}, stale-while-revalidate={}, stale-if-error={}",
-            manner.while_revalidate, manner.if_error
-        ),
-    }));
+    lines.push((
+        "Cache-Control",
+        match manner.fresh {
+            None => "no-store".to_owned(),
+            Some(secs) => format!(
+                "max-age={secs}, stale-while-revalidate={}, stale-if-error={}",
+                manner.while_revalidate, manner.if_error
+            ),
+        },
+    ));
     if manner.etag {
         lines.push(("ETag", format!("\"{serial}\"")));
     }
@@ -114,7 +117,8 @@ fn answer(book: &Shared, head: &RequestHead) -> Reply {
     }
     let (url, language, now) = (url_of(head), language_of(head), book.now);
     let purges = book.purges.get(&url).copied().unwrap_or_default();
-    let asked = head.fields.get_str("if-none-match").and_then(|tag| tag.trim_matches('"').parse::<usize>().ok());
+    let asked =
+        head.fields.get_str("if-none-match").and_then(|tag| tag.trim_matches('"').parse::<usize>().ok());
     if let Some(serial) = asked.filter(|_| manner.unchanged && manner.fresh.is_some()) {
         let made = &mut book.made[serial];
         if (made.url, made.language) == (url, language) && made.manner.varies == manner.varies {
@@ -136,7 +140,11 @@ fn answer(book: &Shared, head: &RequestHead) -> Reply {
         tokio::task::yield_now().await;
         frames.next().map(|frame| (frame, frames))
     });
-    respond(200, &lines_of(&manner, serial), Body::Stream { stream: Box::pin(stream), length: Some(text.len() as u64) })
+    respond(
+        200,
+        &lines_of(&manner, serial),
+        Body::Stream { stream: Box::pin(stream), length: Some(text.len() as u64) },
+    )
 }
 
 fn respond(status: u16, lines: &[(&'static str, String)], body: Body) -> Reply {
@@ -168,7 +176,11 @@ fn check(book: &Shared, url: u8, language: u8, begun: u32, got: &Got) {
         return;
     };
     let age = now - made.confirmed;
-    let window = if trouble { made.manner.if_error.max(made.manner.while_revalidate) } else { made.manner.while_revalidate };
+    let window = if trouble {
+        made.manner.if_error.max(made.manner.while_revalidate)
+    } else {
+        made.manner.while_revalidate
+    };
     let allowed = match got.outcome {
         "hit" => i64::from(fresh) - 1,
         "stale" => i64::from(fresh) + i64::from(window),
@@ -233,7 +245,13 @@ async fn run(steps: Vec<Step>) {
     }
     let shared = world.engine.shared();
     let count = shared.counters.snapshot();
-    let sum = count.hits + count.stale_hits + count.validated + count.collapsed + count.misses + count.bypassed + count.errors;
+    let sum = count.hits
+        + count.stale_hits
+        + count.validated
+        + count.collapsed
+        + count.misses
+        + count.bypassed
+        + count.errors;
     assert_eq!(count.requests, sum, "{count:?}");
     assert_eq!(world.in_flight(), 0, "every fill has let go");
 }

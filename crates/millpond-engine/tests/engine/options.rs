@@ -23,7 +23,11 @@ async fn default_ttl_keeps_what_says_nothing_until_it_is_off() {
     let kept = world(Profile { default_ttl: Some(MINUTE), ..Profile::default() }, 200, &[]);
     assert_eq!(kept.get("/").await, "miss 200 x");
     assert_eq!(kept.get("/").await, "hit 200 x");
-    assert_eq!(kept.under(Profile::default()).get("/").await, "miss 200 x", "what only the option admitted is unusable");
+    assert_eq!(
+        kept.under(Profile::default()).get("/").await,
+        "miss 200 x",
+        "what only the option admitted is unusable"
+    );
     kept.get("/other").await;
     kept.advance(61);
     assert_eq!(kept.get("/other").await, "miss 200 x");
@@ -31,7 +35,11 @@ async fn default_ttl_keeps_what_says_nothing_until_it_is_off() {
 
 #[tokio::test(start_paused = true)]
 async fn force_cache_overrides_what_the_response_forbids() {
-    let forced = world(Profile { force_cache: Some(MINUTE), ..Profile::default() }, 200, &[("Cache-Control", "no-store")]);
+    let forced = world(
+        Profile { force_cache: Some(MINUTE), ..Profile::default() },
+        200,
+        &[("Cache-Control", "no-store")],
+    );
     assert_eq!(forced.get("/").await, "miss 200 x");
     assert_eq!(forced.get("/").await, "hit 200 x");
     assert_eq!(forced.under(Profile::default()).get("/").await, "miss 200 x");

@@ -36,7 +36,10 @@ fn name_of(head: &RequestHead) -> String {
     head.fields.get_str("authorization").unwrap_or("anyone").to_owned()
 }
 
-fn greeting(lines: Lines<'static>, open: &Arc<Semaphore>) -> impl Fn(&RequestHead) -> Reply + Send + Sync + 'static {
+fn greeting(
+    lines: Lines<'static>,
+    open: &Arc<Semaphore>,
+) -> impl Fn(&RequestHead) -> Reply + Send + Sync + 'static {
     let open = Arc::clone(open);
     move |head| Reply::ok(lines, &name_of(head)).behind(&open)
 }
@@ -94,7 +97,10 @@ async fn a_304_for_one_user_is_not_shown_to_others() {
             let own = format!("of={}", user.as_deref().unwrap_or("anyone"));
             let seen = got.fields.get_str("set-cookie");
             let shared = "of=anyone";
-            assert!(seen.is_none_or(|cookie| cookie == own || cookie == shared), "{directives}: {user:?} got {seen:?}");
+            assert!(
+                seen.is_none_or(|cookie| cookie == own || cookie == shared),
+                "{directives}: {user:?} got {seen:?}"
+            );
         }
     }
 }

@@ -40,13 +40,21 @@ async fn a_purge_overtakes_a_fill_before_its_head_and_within_its_body() {
             }
             purge(&world, selector.clone(), PurgeMode::Hard).await;
             world.origin.says(|_| Reply::ok(FRESH, "new"));
-            assert_eq!(world.get("/a").await, "miss 200 new", "{selector:?}: who comes after it gets nothing older");
+            assert_eq!(
+                world.get("/a").await,
+                "miss 200 new",
+                "{selector:?}: who comes after it gets nothing older"
+            );
             open.add_permits(1);
             tap.send("ld");
             drop(tap);
             let early = in_time(early).await.expect("it does not fail");
             assert!(early.starts_with("miss 200"), "{early}");
-            assert_eq!(world.get("/a").await, "hit 200 new", "{selector:?}: and what was older does not come back");
+            assert_eq!(
+                world.get("/a").await,
+                "hit 200 new",
+                "{selector:?}: and what was older does not come back"
+            );
         }
     }
 }

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use millpond_engine::{
-    Answer, Context, Engine, EngineError, FetchLimits, ManualClock, Origin, OriginError, OriginFault, OriginRequest,
-    OriginResponse, Outcome, Shared, Upstream,
-};
 use millpond_engine::Exchange;
+use millpond_engine::{
+    Answer, Context, Engine, EngineError, FetchLimits, ManualClock, Origin, OriginError, OriginFault,
+    OriginRequest, OriginResponse, Outcome, Shared, Upstream,
+};
 use millpond_exchange::{
-    Body, BodyError, BodyErrorKind, Fields, Frame, Method, QueryRules, RequestHead, ResponseHead, Scheme, StatusCode,
-    Timestamp,
+    Body, BodyError, BodyErrorKind, Fields, Frame, Method, QueryRules, RequestHead, ResponseHead, Scheme,
+    StatusCode, Timestamp,
 };
 use millpond_policy::dates::format_date;
 use millpond_policy::{Profile, Reason};
@@ -57,8 +57,10 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: u16, lines: Lines<'_>, body: Body) -> Self {
-        let head =
-            ResponseHead { fields: fields(lines), ..ResponseHead::new(StatusCode::from_u16(status).expect("a status")) };
+        let head = ResponseHead {
+            fields: fields(lines),
+            ..ResponseHead::new(StatusCode::from_u16(status).expect("a status"))
+        };
         Self { result: Ok((head, body)), gate: None }
     }
 
@@ -72,7 +74,11 @@ impl Reply {
 
     /// Nobody is there.
     pub fn gone() -> Self {
-        let error = OriginError { fault: OriginFault::Connect, upstream: "http://o".into(), message: "refused".into() };
+        let error = OriginError {
+            fault: OriginFault::Connect,
+            upstream: "http://o".into(),
+            message: "refused".into(),
+        };
         Self { result: Err(error), gate: None }
     }
 
@@ -153,7 +159,8 @@ impl World {
             behaviour: Mutex::new(Arc::new(|_| Reply::gone())),
             asked: Mutex::default(),
         });
-        let shared = Shared::new(MemoryStore::new(memory), Arc::clone(&clock) as Arc<dyn millpond_engine::Clock>);
+        let shared =
+            Shared::new(MemoryStore::new(memory), Arc::clone(&clock) as Arc<dyn millpond_engine::Clock>);
         let engine = Engine::new(shared, Arc::clone(&origin));
         Self { clock, origin, engine, context: Arc::new(context(profile)) }
     }
@@ -191,7 +198,7 @@ impl World {
 
     /// Asks, reads to the end, and says in one line what came.
     pub async fn line(&self, method: &str, path: &str, lines: Lines<'_>) -> String {
-        in_time(self.read(request(method, path, lines))).await.line()
+        in_time(Box::pin(self.read(request(method, path, lines)))).await.line()
     }
 
     pub async fn get(&self, path: &str) -> String {
@@ -266,7 +273,9 @@ impl Got {
             0 => format!("{} {}", self.outcome, self.detail.unwrap_or_default()),
             status => {
                 let cut = if self.cut.is_some() { " cut" } else { "" };
-                format!("{} {status} {}{cut}", self.outcome, String::from_utf8_lossy(&self.body)).trim_end().to_owned()
+                format!("{} {status} {}{cut}", self.outcome, String::from_utf8_lossy(&self.body))
+                    .trim_end()
+                    .to_owned()
             }
         }
     }
@@ -360,7 +369,9 @@ const PIECE: usize = 64 * 1024;
 
 fn pattern() -> &'static Bytes {
     static PATTERN: std::sync::OnceLock<Bytes> = std::sync::OnceLock::new();
-    PATTERN.get_or_init(|| (0..PERIOD + PIECE).map(|at| (at % PERIOD % 251) as u8 ^ (at % PERIOD / 251) as u8).collect())
+    PATTERN.get_or_init(|| {
+        (0..PERIOD + PIECE).map(|at| (at % PERIOD % 251) as u8 ^ (at % PERIOD / 251) as u8).collect()
+    })
 }
 
 /// Up to `len` bytes of the pattern from `offset` on, without copying.

@@ -12,7 +12,9 @@ fn crowd(world: &World) -> JoinSet<String> {
     let mut crowd = JoinSet::new();
     for _ in 0..CROWD {
         let world = world.clone();
-        crowd.spawn(async move { String::from_utf8(world.read(request("GET", "/", &[])).await.body).expect("text") });
+        crowd.spawn(async move {
+            String::from_utf8(world.read(request("GET", "/", &[])).await.body).expect("text")
+        });
     }
     crowd
 }

@@ -40,7 +40,8 @@ async fn a_crowd_splits_into_one_fetch_for_each_value() {
     let mut crowd = JoinSet::new();
     for at in 0..1000 {
         let (world, language) = (world.clone(), ["de", "fr", "it", "rm"][at % 4]);
-        crowd.spawn(async move { (language, world.read(request("GET", "/", &[("X-Lang", language)])).await) });
+        crowd
+            .spawn(async move { (language, world.read(request("GET", "/", &[("X-Lang", language)])).await) });
     }
     settle().await;
     assert_eq!(world.origin.count(), 1, "nobody knows yet that it varies");

@@ -12,7 +12,9 @@ use http::{Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use millpond_engine::{InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse, Upstream};
+use millpond_engine::{
+    InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse, Upstream,
+};
 use millpond_exchange::{Body, Method, RequestHead};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +56,7 @@ pub struct UpstreamPool {
     tls: UpstreamTls,
     limits: PoolLimits,
     places: Places,
-    clients: Mutex<HashMap<String, Arc<Clients>>>,
+    clients: Mutex<HashMap<(String, Duration), Arc<Clients>>>,
 }
 
 impl UpstreamPool {
@@ -71,17 +73,19 @@ impl UpstreamPool {
     fn clients(&self, upstream: &Upstream) -> Result<Arc<Clients>, OriginError> {
         let url = format!("{}://{}/", upstream.scheme, upstream.authority);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = clients.get(&url) {
+        // Routes to one origin may differ in their connect timeout, which the connector holds.
+        let key = (url, upstream.limits.connect);
+        if let Some(found) = clients.get(&key) {
             return Ok(Arc::clone(found));
         }
-        let target: Uri = url.parse().map_err(|error: http::uri::InvalidUri| {
+        let target: Uri = key.0.parse().map_err(|error: http::uri::InvalidUri| {
             origin_error(upstream, OriginFault::Connect, error.to_string())
         })?;
         let made = Arc::new(Clients {
             any: self.build(&target, Alpn::Any, upstream.limits.connect),
             http1: self.build(&target, Alpn::Http1, upstream.limits.connect),
         });
-        clients.insert(url, Arc::clone(&made));
+        clients.insert(key, Arc::clone(&made));
         Ok(made)
     }
 
@@ -125,7 +129,9 @@ async fn fetch(
 ) -> Result<OriginResponse, OriginError> {
     let OriginRequest { upstream, head, body, interim } = request;
     let upgrading = head.fields.contains("upgrade");
-    let client = if upgrading { &clients.http1 } else { &clients.any };
+    // In HTTP/2 the authority we connect to would contradict a Host of the client's (RFC 9113 section 8.3.1).
+    let other_host = head.authority != upstream.authority;
+    let client = if upgrading || other_host { &clients.http1 } else { &clients.any };
     let again = repeatable(&head, &body).then(|| interim.clone());
     let response = match (send(client, &upstream, &head, body, interim).await, again) {
         (Err(failed), Some(interim)) if failed.on_reused => {
@@ -135,7 +141,8 @@ async fn fetch(
         (response, _) => response,
     };
     let response = response.map_err(|failed| failed.error)?;
-    checked(&response, upgrading, limits).map_err(|message| origin_error(&upstream, OriginFault::Malformed, message))?;
+    checked(&response, upgrading, limits)
+        .map_err(|message| origin_error(&upstream, OriginFault::Malformed, message))?;
     Ok(from_hyper(response, &upstream, place))
 }
 
@@ -166,7 +173,7 @@ async fn send(
     interim: Option<InterimSink>,
 ) -> Result<Response<Incoming>, Failed> {
     let progress = Progress::new();
-    let mut message = to_hyper(head, body, &progress)
+    let mut message = to_hyper(upstream, head, body, &progress)
         .map_err(|error| origin_error(upstream, OriginFault::Malformed, error.to_string()))?;
     if let Some(interim) = interim {
         listen_for_interim(&mut message, interim);

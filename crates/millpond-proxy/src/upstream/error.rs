@@ -10,7 +10,9 @@ pub(super) fn classify(upstream: &Upstream, error: &hyper_util::client::legacy::
     if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) =
         chain(error).find_map(tls_error)
     {
-        message.push_str(" (TLS: nobody here vouches for its certificate; name its authority with --upstream-ca FILE)");
+        message.push_str(
+            " (TLS: nobody here vouches for its certificate; name its authority with --upstream-ca FILE)",
+        );
     }
     origin_error(upstream, fault_of(error), message)
 }

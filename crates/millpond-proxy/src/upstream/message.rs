@@ -15,10 +15,15 @@ use std::io;
 /// Fields that this proxy says about its own doing: an origin's would stand beside ours and contradict them.
 const OURS: [&str; 2] = ["x-cache", "x-request-id"];
 
-pub(super) fn to_hyper(head: &RequestHead, body: Body, progress: &Progress) -> Result<Request<Outgoing>, http::Error> {
+pub(super) fn to_hyper(
+    upstream: &Upstream,
+    head: &RequestHead,
+    body: Body,
+    progress: &Progress,
+) -> Result<Request<Outgoing>, http::Error> {
     let unknown_length = body.length().is_none();
     let body = Outgoing::new(body, progress.clone());
-    let mut message = Request::builder().method(head.method.clone()).uri(uri(head)?).body(body)?;
+    let mut message = Request::builder().method(head.method.clone()).uri(uri(upstream, head)?).body(body)?;
     *message.headers_mut() = to_header_map(&head.fields);
     if unknown_length && (head.method == Method::GET || head.method == Method::HEAD) {
         // hyper would otherwise take a GET to have no content, and drop it without a word.
@@ -27,15 +32,13 @@ pub(super) fn to_hyper(head: &RequestHead, body: Body, progress: &Progress) -> R
     Ok(message)
 }
 
-fn uri(head: &RequestHead) -> Result<Uri, http::Error> {
-    if head.path_and_query != "*" {
-        return Ok(head.url().parse()?);
-    }
-    // RFC 9112 section 3.2.4: `OPTIONS *` stays what it is.
+/// Always with the upstream's authority, by which hyper keeps its connections apart: the client's, which `preserve_host` puts
+/// into Host, would let clients choose how many of them there are. The path may be `*` (RFC 9112 section 3.2.4).
+fn uri(upstream: &Upstream, head: &RequestHead) -> Result<Uri, http::Error> {
     let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(head.scheme.as_str().parse()?);
-    parts.authority = Some(head.authority.parse()?);
-    parts.path_and_query = Some(PathAndQuery::from_static("*"));
+    parts.scheme = Some(upstream.scheme.as_str().parse()?);
+    parts.authority = Some(upstream.authority.parse()?);
+    parts.path_and_query = Some(PathAndQuery::try_from(head.path_and_query.as_str())?);
     Ok(Uri::from_parts(parts)?)
 }
 
@@ -49,15 +52,23 @@ pub(super) fn listen_for_interim(message: &mut Request<Outgoing>, interim: Inter
 
 /// What hyper lets pass and we do not: heads that another hop may read in another way (RFC 9112 section 6.3), and a change of
 /// protocol nobody asked for.
-pub(super) fn checked(response: &Response<Incoming>, upgrading: bool, limits: PoolLimits) -> Result<(), String> {
+pub(super) fn checked(
+    response: &Response<Incoming>,
+    upgrading: bool,
+    limits: PoolLimits,
+) -> Result<(), String> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrading {
         return Err("it switched protocols without being asked to".into());
     }
     let fields = response.headers();
     // hyper looks at its buffer's bound only when a head does not come whole.
-    let size: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
+    let size: usize =
+        fields.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
     if size > limits.head_bytes || fields.len() > limits.head_fields {
-        return Err(format!("its head has {} fields in {size} bytes (limits.head_fields, limits.head_bytes)", fields.len()));
+        return Err(format!(
+            "its head has {} fields in {size} bytes (limits.head_fields, limits.head_bytes)",
+            fields.len()
+        ));
     }
     let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
@@ -71,7 +82,11 @@ pub(super) fn checked(response: &Response<Incoming>, upgrading: bool, limits: Po
 }
 
 /// `place` is held until the exchange is over.
-pub(super) fn from_hyper(mut response: Response<Incoming>, upstream: &Upstream, place: Option<Place>) -> OriginResponse {
+pub(super) fn from_hyper(
+    mut response: Response<Incoming>,
+    upstream: &Upstream,
+    place: Option<Place>,
+) -> OriginResponse {
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let on_upgrade = switches.then(|| hyper::upgrade::on(&mut response));
     let (parts, incoming_body) = response.into_parts();

@@ -34,14 +34,15 @@ impl Places {
             return Ok(None);
         }
         let taking = self.of(upstream).acquire_owned();
-        match tokio::time::timeout(upstream.limits.connect, taking).await {
-            // The semaphore is never closed.
-            Ok(place) => Ok(place.ok()),
-            Err(_) => {
-                let message = format!("no free connection within {:?} (limits.origin_connections)", upstream.limits.connect);
-                Err(origin_error(upstream, OriginFault::Timeout, message))
-            }
-        }
+        let Ok(place) = tokio::time::timeout(upstream.limits.connect, taking).await else {
+            let message = format!(
+                "no free connection within {:?} (limits.origin_connections)",
+                upstream.limits.connect
+            );
+            return Err(origin_error(upstream, OriginFault::Timeout, message));
+        };
+        // The semaphore is never closed.
+        Ok(place.ok())
     }
 
     fn of(&self, upstream: &Upstream) -> Arc<Semaphore> {

@@ -19,7 +19,9 @@ pub enum TlsError {
         reason: String,
     },
     /// No trusted roots at all.
-    #[error("no trusted root certificates found; install ca-certificates, set SSL_CERT_FILE, or give --upstream-ca ({0})")]
+    #[error(
+        "no trusted root certificates found; install ca-certificates, set SSL_CERT_FILE, or give --upstream-ca ({0})"
+    )]
     NoRoots(String),
     /// rustls refused the settings.
     #[error("TLS settings: {0}")]

@@ -5,8 +5,12 @@ use crate::support::{Origin, proxy};
 async fn logged(format: &str, requests: &[(&str, &str)]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("access.log");
-    let origin = Origin::script(["HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nhello"]).await;
-    let log = proxy(&origin).set("access_log.format", format).set("access_log.file", file.to_str().unwrap().to_owned());
+    let origin =
+        Origin::script(["HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nhello"])
+            .await;
+    let log = proxy(&origin)
+        .set("access_log.format", format)
+        .set("access_log.file", file.to_str().unwrap().to_owned());
     let proxy = log.set("workers", 2).start();
     for (method, target) in requests {
         proxy.client().await.ask(method, target, "").await;
@@ -22,7 +26,11 @@ async fn text_lines() {
     // Each worker writes its own block.
     lines.sort_by_key(|line| (line.contains("/b"), line.contains(" hit ")));
     let words: Vec<Vec<&str>> = lines.iter().map(|line| line.split(' ').collect()).collect();
-    assert_eq!(words[0][..7], ["2026-01-01T00:00:00.000Z", "127.0.0.1", "\"GET", "/a\"", "200", "5", "miss"], "{lines:?}");
+    assert_eq!(
+        words[0][..7],
+        ["2026-01-01T00:00:00.000Z", "127.0.0.1", "\"GET", "/a\"", "200", "5", "miss"],
+        "{lines:?}"
+    );
     assert_eq!(words[1][2..8], ["\"GET", "/a\"", "200", "5", "hit", "-"], "{lines:?}");
     assert_eq!(words[2][2..5], ["\"TRACE", "/b\"", "405"], "{lines:?}");
     assert!(words.iter().all(|words| words[9].len() == 32), "{lines:?}");
@@ -35,7 +43,10 @@ async fn json_lines() {
     assert_eq!((line["method"].as_str(), line["target"].as_str()), (Some("GET"), Some("/a?q=1")));
     assert_eq!((line["status"].as_u64(), line["bytes"].as_u64()), (Some(200), Some(5)));
     assert_eq!((line["cache"].as_str(), line["client"].as_str()), (Some("miss"), Some("127.0.0.1")));
-    assert_eq!((line["complete"].as_bool(), line["time"].as_str()), (Some(true), Some("2026-01-01T00:00:00.000Z")));
+    assert_eq!(
+        (line["complete"].as_bool(), line["time"].as_str()),
+        (Some(true), Some("2026-01-01T00:00:00.000Z"))
+    );
     assert_eq!(line["request_id"].as_str().map(str::len), Some(32));
 }
 
@@ -54,7 +65,10 @@ async fn secrets_in_queries_are_left_out() {
     for format in ["text", "json"] {
         let lines = logged(format, &requests).await;
         assert_eq!(lines.len(), targets.len());
-        assert!(lines.iter().all(|line| !line.contains("SECRET") && line.contains("=[redacted]")), "{lines:#?}");
+        assert!(
+            lines.iter().all(|line| !line.contains("SECRET") && line.contains("=[redacted]")),
+            "{lines:#?}"
+        );
         assert_eq!(lines.iter().filter(|line| line.contains("page=2")).count(), 2);
     }
 }

@@ -13,6 +13,21 @@ async fn one_connection_serves_many_requests() {
     assert_eq!((origin.connections(), origin.asked().len()), (1, 20));
 }
 
+/// Hosts that clients make up do not decide how many connections there are.
+#[tokio::test]
+async fn preserved_hosts_share_a_connection() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).set("preserve_host", true).start();
+    let mut client = proxy.client().await;
+    for number in 0..5 {
+        client.send(format!("GET / HTTP/1.1\r\nHost: host{number}.example\r\n\r\n")).await;
+        assert_eq!(client.reply().await.x_cache(), "MISS");
+    }
+    let hosts: Vec<_> = origin.asked().iter().filter_map(|request| request.get("host")).collect();
+    assert_eq!(hosts[4], "host4.example");
+    assert_eq!((origin.connections(), hosts.len()), (1, 5));
+}
+
 /// An origin may close an idle connection at any time, also in the moment in which a request goes out on it.
 #[tokio::test]
 async fn request_on_a_connection_just_closed_is_sent_again() {
@@ -138,7 +153,8 @@ async fn stop_lets_requests_in_flight_finish() {
     })
     .await;
     let proxy = proxy(&origin).set("workers", 2).start();
-    let (mut idle, mut waiting, mut reading) = (proxy.client().await, proxy.client().await, proxy.client().await);
+    let (mut idle, mut waiting, mut reading) =
+        (proxy.client().await, proxy.client().await, proxy.client().await);
     // A connection is idle for certain once it has been served.
     assert_eq!(idle.ask("TRACE", "/", "").await.status, 405);
     reading.send("GET /r HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -196,14 +212,19 @@ async fn two_hundred_requests_at_once_get_their_own_answers() {
     let origin = Origin::answering(|request| {
         let target = request.line.split(' ').nth(1).unwrap();
         let body = format!("answer to {target} ").repeat(50);
-        format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
     })
     .await;
     let proxy = proxy(&origin).set("workers", 2).start();
     let address = proxy.address;
     for round in ["MISS", "HIT"] {
         let asking: Vec<_> = (0..200)
-            .map(|number| tokio::spawn(async move { Client::to(address).await.get(&format!("/{number}")).await }))
+            .map(|number| {
+                tokio::spawn(async move { Client::to(address).await.get(&format!("/{number}")).await })
+            })
             .collect();
         for (number, reply) in asking.into_iter().enumerate() {
             let reply = reply.await.unwrap();

@@ -16,7 +16,11 @@ async fn trailers_travel_both_ways() {
         )
         .await;
     let reply = client.reply().await;
-    assert_eq!((reply.text().as_str(), reply.trailers.as_slice()), ("abc", &[("x-sum".into(), "7".into())][..]), "{reply:?}");
+    assert_eq!(
+        (reply.text().as_str(), reply.trailers.as_slice()),
+        ("abc", &[("x-sum".into(), "7".into())][..]),
+        "{reply:?}"
+    );
     let got = origin.only();
     assert_eq!(got.text(), "hi");
     let (name, value) = &got.trailers[0];
@@ -30,7 +34,11 @@ async fn trailers_come_from_the_store_too() {
     let proxy = proxy(&origin).start();
     for x_cache in ["MISS", "HIT"] {
         let reply = proxy.get_with("/", "TE: trailers\r\nConnection: TE\r\n").await;
-        assert_eq!((reply.x_cache().as_str(), reply.text().as_str(), reply.trailers.len()), (x_cache, "abc", 1), "{reply:?}");
+        assert_eq!(
+            (reply.x_cache().as_str(), reply.text().as_str(), reply.trailers.len()),
+            (x_cache, "abc", 1),
+            "{reply:?}"
+        );
     }
     let without = proxy.get("/").await;
     assert_eq!((without.text().as_str(), without.trailers.len()), ("abc", 0), "who does not ask gets none");
@@ -42,7 +50,8 @@ async fn interim_responses_are_forwarded_as_they_come() {
     let origin = Origin::start(|mut conn| async move {
         conn.request().await;
         conn.send("HTTP/1.1 102 Processing\r\n\r\n").await;
-        conn.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n").await;
+        conn.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n")
+            .await;
         conn.told().await;
         conn.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok").await;
     })
@@ -62,7 +71,10 @@ async fn interim_responses_are_forwarded_as_they_come() {
 
 #[tokio::test]
 async fn interim_responses_are_not_for_http_1_0() {
-    let origin = Origin::script(["HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]).await;
+    let origin = Origin::script([
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ])
+    .await;
     let proxy = proxy(&origin).start();
     let mut client = proxy.client().await;
     client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n").await;
@@ -137,11 +149,17 @@ const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nU
 async fn upgraded_connection_carries_bytes_both_ways() {
     let origin = Origin::start(|mut conn| async move {
         let Some(request) = conn.request().await else { return };
-        assert_eq!(request.get("connection").map(|value| value.to_ascii_lowercase()).as_deref(), Some("upgrade"));
+        assert_eq!(
+            request.get("connection").map(|value| value.to_ascii_lowercase()).as_deref(),
+            Some("upgrade")
+        );
         assert_eq!(request.get("upgrade").as_deref(), Some("websocket"));
         assert_eq!(request.get("sec-websocket-version").as_deref(), Some("13"));
         // The first bytes come in one packet with the head.
-        conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nfirst").await;
+        conn.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nfirst",
+        )
+        .await;
         conn.expect(b"ping").await;
         conn.send("pong").await;
         conn.expect(&[0, 255, 13, 10, 13, 10]).await;
@@ -189,7 +207,10 @@ async fn head_is_answered_like_get_without_content() {
 
 #[tokio::test]
 async fn ranges_and_conditions_are_answered_from_the_store() {
-    let origin = Origin::script(["HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Length: 10\r\n\r\n0123456789"]).await;
+    let origin = Origin::script([
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Length: 10\r\n\r\n0123456789",
+    ])
+    .await;
     let proxy = proxy(&origin).start();
     proxy.get("/").await;
     let rows = [
@@ -206,5 +227,88 @@ async fn ranges_and_conditions_are_answered_from_the_store() {
         assert_eq!(reply.get("content-range").as_deref(), range, "{fields}");
         assert_eq!(reply.x_cache(), "HIT", "{fields}");
     }
+    assert_eq!(origin.asked().len(), 1);
+}
+
+/// An origin may answer before it has the whole request, and both go on side by side.
+#[tokio::test]
+async fn bodies_flow_both_ways_at_once() {
+    let origin = Origin::start(|mut conn| async move {
+        let Some(mut request) = conn.head().await else { return };
+        conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").await;
+        conn.body(&mut request).await;
+        conn.note(&request);
+        conn.send("4\r\nlast\r\n0\r\n\r\n").await;
+    })
+    .await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n").await;
+    let head = client.head().await;
+    client.expect(b"5\r\nfirst\r\n").await;
+    client.send("3\r\ntwo\r\n0\r\n\r\n").await;
+    let reply = client.finish(head, "POST").await;
+    assert_eq!((reply.whole, reply.text().as_str()), (true, "last"));
+    assert_eq!(origin.only().text(), "onetwo");
+}
+
+/// An origin that will not have a large body says so at once, and its client hears it.
+#[tokio::test]
+async fn early_refusal_of_a_large_body_is_heard() {
+    let origin = Origin::start(|mut conn| async move {
+        let Some(request) = conn.head().await else { return };
+        conn.note(&request);
+        conn.send("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno").await;
+        conn.told().await;
+    })
+    .await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\nsome of it").await;
+    let reply = client.reply().await;
+    assert_eq!((reply.status, reply.text().as_str()), (413, "no"));
+    origin.tell();
+}
+
+/// A response that is stored goes on without the client that asked for it; one that is not ends with it, as soon as a write
+/// shows that the client is gone (the end of its stream alone may be a half-close).
+#[tokio::test]
+async fn client_that_leaves_takes_an_unstored_response_along() {
+    let origin = Origin::start(|mut conn| async move {
+        conn.request().await;
+        conn.send("HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        while conn.send("5\r\nagain\r\n").await {
+            tokio::task::yield_now().await;
+        }
+        conn.head().await;
+    })
+    .await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.head().await;
+    drop(client);
+    origin.until_closed(1).await;
+}
+
+#[tokio::test]
+async fn stored_response_outlives_its_client() {
+    let origin = Origin::start(|mut conn| async move {
+        while conn.request().await.is_some() {
+            conn.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst")
+                .await;
+            conn.told().await;
+            conn.send("-half").await;
+        }
+    })
+    .await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.head().await;
+    drop(client);
+    origin.tell();
+    let second = proxy.get("/").await;
+    assert_eq!((second.whole, second.text().as_str()), (true, "first-half"), "{second:?}");
     assert_eq!(origin.asked().len(), 1);
 }

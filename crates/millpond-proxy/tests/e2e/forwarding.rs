@@ -42,7 +42,9 @@ async fn request_is_rewritten_for_the_next_hop() {
     assert_eq!(got.get("x-request-id").unwrap().len(), 32, "{got:?}");
     // A GET may be answered for others: the client's host must not colour the answer.
     lacks(&got, "x-forwarded-host");
-    for name in ["connection", "x-hop", "keep-alive", "proxy-connection", "proxy-authorization", "content-length"] {
+    for name in
+        ["connection", "x-hop", "keep-alive", "proxy-connection", "proxy-authorization", "content-length"]
+    {
         lacks(&got, name);
     }
     assert_eq!(got.all("host").count(), 1);
@@ -62,7 +64,8 @@ async fn accept_encoding_is_normalised() {
 
 #[tokio::test]
 async fn two_spellings_of_accept_encoding_share_an_entry() {
-    let vary = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nVary: Accept-Encoding\r\nContent-Length: 1\r\n\r\nx";
+    let vary =
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nVary: Accept-Encoding\r\nContent-Length: 1\r\n\r\nx";
     let origin = Origin::script([vary]).await;
     let proxy = proxy(&origin).start();
     proxy.get_with("/", "Accept-Encoding: gzip, br\r\n").await;
@@ -85,13 +88,19 @@ async fn forwarding_fields_of_a_trusted_peer_are_continued() {
 #[tokio::test]
 async fn forwarded_host_of_a_trusted_peer_colours_no_shared_answer() {
     let origin = Origin::answering(|request| {
-        let told = request.get("x-forwarded-host").is_some() || request.get("forwarded").unwrap().contains("host");
+        let told =
+            request.get("x-forwarded-host").is_some() || request.get("forwarded").unwrap().contains("host");
         let host = if told { "evil" } else { "none" };
-        format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{host}", host.len())
+        format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{host}",
+            host.len()
+        )
     })
     .await;
     let proxy = proxy(&origin).set("trusted_proxies", vec!["127.0.0.1"]).start();
-    let first = proxy.get_with("/", "X-Forwarded-Host: evil.example\r\nForwarded: for=1.1.1.1;host=evil.example\r\n").await;
+    let first = proxy
+        .get_with("/", "X-Forwarded-Host: evil.example\r\nForwarded: for=1.1.1.1;host=evil.example\r\n")
+        .await;
     let second = proxy.get("/").await;
     assert_eq!((first.text().as_str(), second.text().as_str()), ("none", "none"));
     has(&origin.only(), "forwarded", "for=1.1.1.1, for=127.0.0.1;proto=http");
@@ -113,7 +122,10 @@ async fn unsafe_request_tells_the_clients_host() {
 async fn preserved_host_reaches_the_origin_and_the_key() {
     let origin = Origin::answering(|request| {
         let host = request.get("host").unwrap();
-        format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{host}", host.len())
+        format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{host}",
+            host.len()
+        )
     })
     .await;
     let proxy = proxy(&origin).set("preserve_host", true).start();
@@ -131,8 +143,9 @@ async fn content_of_unknown_length_stays_chunked() {
     let origin = Origin::script([""; 0]).await;
     let proxy = proxy(&origin).start();
     for method in ["POST", "GET"] {
-        let request =
-            format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+        let request = format!(
+            "{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+        );
         let got = through(&proxy, &origin, &request).await;
         assert_eq!(got.text(), "abcde", "{got:?}");
         has(&got, "transfer-encoding", "chunked");
@@ -175,7 +188,8 @@ async fn field_rules_change_requests_and_responses() {
 /// A response that varies on a field a route rewrites is chosen by what the origin was sent.
 #[tokio::test]
 async fn vary_on_a_rewritten_field_still_hits() {
-    let vary = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nVary: User-Agent\r\nContent-Length: 1\r\n\r\nx";
+    let vary =
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nVary: User-Agent\r\nContent-Length: 1\r\n\r\nx";
     let origin = Origin::script([vary]).await;
     let proxy = proxy(&origin).file("request_fields.set = { User-Agent = 'millpond' }\n").start();
     proxy.get_with("/", "User-Agent: one\r\n").await;
@@ -212,7 +226,10 @@ async fn pass_rules_keep_requests_out_of_the_cache() {
             let reply = proxy.get_with(target, fields).await;
             assert_eq!(reply.x_cache(), "MISS");
             let status = reply.cache_status();
-            assert!(status.starts_with("millpond; fwd=bypass") && status.contains(&format!("detail={reason}")), "{status}");
+            assert!(
+                status.starts_with("millpond; fwd=bypass") && status.contains(&format!("detail={reason}")),
+                "{status}"
+            );
         }
         assert_eq!(origin.asked().len(), 2);
         assert_eq!(proxy.get("/public").await.x_cache(), "MISS");
@@ -223,7 +240,9 @@ async fn pass_rules_keep_requests_out_of_the_cache() {
 /// A pass request does not leave its answer behind for those that are not passed.
 #[tokio::test]
 async fn passed_answer_is_not_stored() {
-    let origin = Origin::script(["HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 7\r\n\r\nprivate"]).await;
+    let origin =
+        Origin::script(["HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 7\r\n\r\nprivate"])
+            .await;
     let proxy = proxy(&origin).file("pass.cookies = ['session']").start();
     assert_eq!(proxy.get_with("/", "Cookie: session=1\r\n").await.text(), "private");
     assert_eq!(proxy.get("/").await.text(), "sane");
@@ -245,4 +264,57 @@ async fn request_body_limit_is_413() {
     assert_eq!(origin.lines(), [""; 0], "the origin got no whole request");
     let whole = "POST /fits HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd";
     assert_eq!(through(&proxy, &origin, whole).await.text(), "abcd");
+}
+
+/// RFC 9110 section 7.6.1: what every recipient needs is not the connection's, whatever Connection says.
+#[tokio::test]
+async fn connection_cannot_take_off_what_every_recipient_needs() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).start();
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: Host, Authorization, Cookie, Content-Length, X-Forwarded-For, Via\r\n\
+        Authorization: Basic eA==\r\nCookie: a=b\r\nContent-Length: 2\r\n\r\nhi";
+    let got = through(&proxy, &origin, request).await;
+    has(&got, "host", &origin.address.to_string());
+    has(&got, "authorization", "Basic eA==");
+    has(&got, "cookie", "a=b");
+    has(&got, "content-length", "2");
+    has(&got, "x-forwarded-for", "127.0.0.1");
+    has(&got, "via", "1.1 millpond");
+    assert_eq!(got.text(), "hi");
+}
+
+#[tokio::test]
+async fn bytes_beyond_ascii_pass_unchanged() {
+    let mut answer =
+        b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nX-Name: caf\xe9\r\nContent-Length: 3\r\n\r\n"
+            .to_vec();
+    answer.extend([0, 255, 128]);
+    let origin = Origin::script([answer]).await;
+    let proxy = proxy(&origin).start();
+    for x_cache in ["MISS", "HIT"] {
+        let mut client = proxy.client().await;
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Word: \xe9t\xe9\r\n\r\n").await;
+        let reply = client.reply().await;
+        assert_eq!((reply.x_cache().as_str(), reply.get("x-name").as_deref()), (x_cache, Some("caf\u{e9}")));
+        assert_eq!(reply.body, [0, 255, 128]);
+    }
+    has(&origin.only(), "x-word", "\u{e9}t\u{e9}");
+}
+
+/// One identifier names a request in every log, where the peer that gave it is trusted.
+#[tokio::test]
+async fn request_id_of_a_trusted_peer_is_kept() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).set("trusted_proxies", vec!["127.0.0.1"]).start();
+    for x_cache in ["MISS", "HIT"] {
+        let reply = proxy.get_with("/", "X-Request-Id: theirs-1\r\n").await;
+        assert_eq!(
+            (reply.x_cache().as_str(), reply.get("x-request-id").as_deref()),
+            (x_cache, Some("theirs-1"))
+        );
+    }
+    has(&origin.only(), "x-request-id", "theirs-1");
+    let long = "x".repeat(200);
+    let reply = proxy.get_with("/", &format!("X-Request-Id: {long}\r\n")).await;
+    assert_eq!(reply.get("x-request-id").unwrap().len(), 32);
 }

@@ -31,7 +31,12 @@ pub async fn check(row: &Row) {
             assert_eq!(next.x_cache(), "MISS", "{}: {next:?}", row.name);
         }
         Next::Stored => {
-            assert_eq!((next.status, next.body.as_slice()), (first.status, first.body.as_slice()), "{}", row.name);
+            assert_eq!(
+                (next.status, next.body.as_slice()),
+                (first.status, first.body.as_slice()),
+                "{}",
+                row.name
+            );
             assert_eq!(next.x_cache(), "HIT", "{}: {next:?}", row.name);
         }
     }
@@ -127,7 +132,10 @@ async fn waiters_of_a_cut_fill_are_cut() {
 async fn stored_entry_outlives_a_cut_replacement() {
     let steps: [Step; 3] = [
         "HTTP/1.1 200 OK\r\nCache-Control: max-age=10\r\nETag: \"a\"\r\nContent-Length: 3\r\n\r\nold".into(),
-        crate::support::step("HTTP/1.1 200 OK\r\nCache-Control: max-age=10\r\nContent-Length: 9\r\n\r\nnew", Then::Close),
+        crate::support::step(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=10\r\nContent-Length: 9\r\n\r\nnew",
+            Then::Close,
+        ),
         "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=10\r\nETag: \"a\"\r\n\r\n".into(),
     ];
     let origin = Origin::script(steps).await;
@@ -142,7 +150,8 @@ async fn stored_entry_outlives_a_cut_replacement() {
 
 /// The rows as a table of docs/hostile.md.
 fn table() -> String {
-    let mut table = "| test | the origin | its client sees | the next client gets |\n|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| test | the origin | its client sees | the next client gets |\n|---|---|---|---|\n".to_owned();
     for row in ROWS {
         let first = match row.first {
             First::Problem(status) => format!("{status} problem"),

@@ -12,7 +12,8 @@ fn says(reply: &Reply, x_cache: &str, cache_status: &str) {
     }
 }
 
-const FRESH: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Length: 5\r\n\r\nhello";
+const FRESH: &str =
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Length: 5\r\n\r\nhello";
 
 async fn filled(answer: &str) -> (Origin, Proxy) {
     let origin = Origin::script([answer]).await;
@@ -38,6 +39,21 @@ async fn fresh_hit() {
     assert_eq!(reply.get("age").as_deref(), Some("12"));
 }
 
+/// RFC 9111 section 4.2.3: the time spent in caches before this one counts.
+#[tokio::test]
+async fn age_continues_that_of_an_upstream_cache() {
+    let aged = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nAge: 30\r\nContent-Length: 2\r\n\r\nxx";
+    let origin = Origin::script([aged]).await;
+    let proxy = proxy(&origin).start();
+    assert_eq!(proxy.get("/").await.get("age").as_deref(), Some("30"));
+    proxy.later(12);
+    let reply = proxy.get("/").await;
+    says(&reply, "HIT", "millpond; hit; ttl=18");
+    assert_eq!(reply.get("age").as_deref(), Some("42"));
+    proxy.later(19);
+    assert_eq!(proxy.get("/").await.text(), "sane");
+}
+
 #[tokio::test]
 async fn parts_and_heads_of_a_hit() {
     let (_origin, proxy) = filled(FRESH).await;
@@ -51,7 +67,11 @@ async fn parts_and_heads_of_a_hit() {
 
 #[tokio::test]
 async fn validated() {
-    let origin = Origin::script([FRESH, "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\n\r\n"]).await;
+    let origin = Origin::script([
+        FRESH,
+        "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\n\r\n",
+    ])
+    .await;
     let proxy = proxy(&origin).start();
     proxy.get("/").await;
     proxy.later(61);

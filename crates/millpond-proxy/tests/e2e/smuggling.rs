@@ -6,7 +6,7 @@ use crate::support::{Client, Origin, apart, proxy};
 const BEHIND: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Sends a row's bytes with another request behind them, and looks at what arrives at the origin.
-pub async fn check(row: &'static Row) {
+pub fn check(row: &'static Row) {
     apart(async move {
         let origin = Origin::script([""; 0]).await;
         let proxy = proxy(&origin).start();
@@ -59,5 +59,45 @@ async fn refused(row: &Row, client: Client, origin: &Origin) {
         let raw = String::from_utf8_lossy(&raw).into_owned();
         assert!(!raw.contains("smuggled"), "{}: {raw}", row.name);
         assert!(raw.matches(" HTTP/1.1\r\n").count() <= 1, "{}: {raw}", row.name);
+    }
+}
+
+/// A client that leaves in the middle of its body leaves the origin with half a request, never with a whole one.
+#[tokio::test]
+async fn half_a_request_stays_half() {
+    for framing in ["Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
+        let origin = Origin::start(|mut conn| async move {
+            let Some(mut request) = conn.head().await else { return };
+            conn.note(&request);
+            conn.body(&mut request).await;
+            assert!(!request.whole, "{request:?}");
+            conn.head().await;
+        })
+        .await;
+        let proxy = proxy(&origin).start();
+        let mut client = proxy.client().await;
+        client.send(format!("POST /half HTTP/1.1\r\nHost: a\r\n{framing}")).await;
+        origin.until_asked(1).await;
+        drop(client);
+        origin.until_closed(1).await;
+        let raw = String::from_utf8(origin.raw().remove(0)).unwrap();
+        assert!(!raw.ends_with("0\r\n\r\n"), "{raw}");
+    }
+}
+
+/// Upgrading to HTTP/2 on a plain connection would let a client send requests past everything this proxy checks.
+#[tokio::test]
+async fn upgrade_to_cleartext_http2_is_not_forwarded() {
+    let origin =
+        Origin::script(["HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"])
+            .await;
+    let proxy = proxy(&origin).start();
+    let mut client = proxy.client().await;
+    let fields =
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n";
+    client.ask("GET", "/", fields).await.problem(502);
+    let got = origin.only();
+    for name in ["upgrade", "connection", "http2-settings"] {
+        assert_eq!(got.get(name), None, "{got:?}");
     }
 }

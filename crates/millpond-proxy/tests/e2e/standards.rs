@@ -67,15 +67,60 @@ async fn check(row: &Row) {
 #[tokio::test]
 async fn targeted_cache_control() {
     check_all(&[
-        row("RFC 9213 2.2: the targeted field wins over Cache-Control", "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60\r\n", 30, Reused),
-        row("RFC 9213 2.2: also where it forbids", "Cache-Control: max-age=60\r\nCDN-Cache-Control: no-store\r\n", 0, Asked),
-        row("RFC 9213 2.2: and over Expires", "Expires: Thu, 01 Jan 2037 00:00:00 GMT\r\nCDN-Cache-Control: max-age=10\r\n", 11, Asked),
-        row("RFC 9213 2.2: the first of the target list counts", "CDN-Cache-Control: max-age=60\r\nMillpond-Cache-Control: max-age=10\r\n", 11, Asked),
-        row("RFC 9213 2.1: one that is no dictionary is ignored", "Cache-Control: max-age=60\r\nCDN-Cache-Control: max-age=60, &\r\n", 30, Reused),
-        row("RFC 9213 2.2: an invalid one leaves Cache-Control in force", "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60, &\r\n", 0, Asked),
-        row("RFC 9213 2.1: a directive of the wrong type is ignored", "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=\"60\"\r\n", 0, Asked),
-        row("RFC 9213 2.2: an empty one is as if absent", "Cache-Control: max-age=60\r\nCDN-Cache-Control:\r\n", 30, Reused),
-        row("RFC 9213 2.2: fields for other caches are none of ours", "Cache-Control: no-store\r\nOther-Cache-Control: max-age=60\r\n", 0, Asked),
+        row(
+            "RFC 9213 2.2: the targeted field wins over Cache-Control",
+            "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60\r\n",
+            30,
+            Reused,
+        ),
+        row(
+            "RFC 9213 2.2: also where it forbids",
+            "Cache-Control: max-age=60\r\nCDN-Cache-Control: no-store\r\n",
+            0,
+            Asked,
+        ),
+        row(
+            "RFC 9213 2.2: and over Expires",
+            "Expires: Thu, 01 Jan 2037 00:00:00 GMT\r\nCDN-Cache-Control: max-age=10\r\n",
+            11,
+            Asked,
+        ),
+        row(
+            "RFC 9213 2.2: the first of the target list counts",
+            "CDN-Cache-Control: max-age=60\r\nMillpond-Cache-Control: max-age=10\r\n",
+            11,
+            Asked,
+        ),
+        row(
+            "RFC 9213 2.1: one that is no dictionary is ignored",
+            "Cache-Control: max-age=60\r\nCDN-Cache-Control: max-age=60, &\r\n",
+            30,
+            Reused,
+        ),
+        row(
+            "RFC 9213 2.2: an invalid one leaves Cache-Control in force",
+            "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60, &\r\n",
+            0,
+            Asked,
+        ),
+        row(
+            "RFC 9213 2.1: a directive of the wrong type is ignored",
+            "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=\"60\"\r\n",
+            0,
+            Asked,
+        ),
+        row(
+            "RFC 9213 2.2: an empty one is as if absent",
+            "Cache-Control: max-age=60\r\nCDN-Cache-Control:\r\n",
+            30,
+            Reused,
+        ),
+        row(
+            "RFC 9213 2.2: fields for other caches are none of ours",
+            "Cache-Control: no-store\r\nOther-Cache-Control: max-age=60\r\n",
+            0,
+            Asked,
+        ),
     ])
     .await;
 }
@@ -100,9 +145,25 @@ async fn must_understand() {
     check_all(&[
         row("RFC 9111 5.2.2.3: a status that is understood lifts no-store", understood, 30, Reused),
         Row { status: 404, ..row("RFC 9111 5.2.2.3: so does 404", understood, 30, Reused) },
-        Row { status: 299, ..row("RFC 9111 5.2.2.3: one that is not must not be stored", understood, 0, Asked) },
-        Row { status: 299, ..row("RFC 9111 3: without the directive an unknown final status may be", "Cache-Control: max-age=60\r\n", 30, Reused) },
-        row("RFC 9111 5.2.2.5: no-store alone stays in force", "Cache-Control: no-store, max-age=60\r\n", 0, Asked),
+        Row {
+            status: 299,
+            ..row("RFC 9111 5.2.2.3: one that is not must not be stored", understood, 0, Asked)
+        },
+        Row {
+            status: 299,
+            ..row(
+                "RFC 9111 3: without the directive an unknown final status may be",
+                "Cache-Control: max-age=60\r\n",
+                30,
+                Reused,
+            )
+        },
+        row(
+            "RFC 9111 5.2.2.5: no-store alone stays in force",
+            "Cache-Control: no-store, max-age=60\r\n",
+            0,
+            Asked,
+        ),
     ])
     .await;
 }
@@ -115,11 +176,34 @@ async fn stale_while_revalidate() {
         row("RFC 5861 3: stale within the window", swr, 15, ReusedAndRefreshed),
         row("RFC 5861 3: at the end of the window", swr, 29, ReusedAndRefreshed),
         row("RFC 5861 3: beyond it", swr, 31, Asked),
-        row("RFC 9111 4.2.4: must-revalidate forbids it", "Cache-Control: max-age=10, stale-while-revalidate=20, must-revalidate\r\n", 15, Asked),
-        row("RFC 9111 4.2.4: proxy-revalidate too", "Cache-Control: max-age=10, stale-while-revalidate=20, proxy-revalidate\r\n", 15, Asked),
-        row("RFC 9111 5.2.2.10: s-maxage implies proxy-revalidate", "Cache-Control: s-maxage=10, stale-while-revalidate=20\r\n", 15, Asked),
-        row("RFC 9111 5.2.2.4: no-cache is validated each time", "Cache-Control: no-cache, stale-while-revalidate=20\r\nETag: \"a\"\r\n", 0, Asked),
-        Row { request: "Cache-Control: max-age=5\r\n", ..row("RFC 9111 5.2.1.1: the request may forbid it", swr, 15, Asked) },
+        row(
+            "RFC 9111 4.2.4: must-revalidate forbids it",
+            "Cache-Control: max-age=10, stale-while-revalidate=20, must-revalidate\r\n",
+            15,
+            Asked,
+        ),
+        row(
+            "RFC 9111 4.2.4: proxy-revalidate too",
+            "Cache-Control: max-age=10, stale-while-revalidate=20, proxy-revalidate\r\n",
+            15,
+            Asked,
+        ),
+        row(
+            "RFC 9111 5.2.2.10: s-maxage implies proxy-revalidate",
+            "Cache-Control: s-maxage=10, stale-while-revalidate=20\r\n",
+            15,
+            Asked,
+        ),
+        row(
+            "RFC 9111 5.2.2.4: no-cache is validated each time",
+            "Cache-Control: no-cache, stale-while-revalidate=20\r\nETag: \"a\"\r\n",
+            0,
+            Asked,
+        ),
+        Row {
+            request: "Cache-Control: max-age=5\r\n",
+            ..row("RFC 9111 5.2.1.1: the request may forbid it", swr, 15, Asked)
+        },
     ])
     .await;
 }
@@ -162,7 +246,8 @@ async fn when_failing(fields: &str, failure: Step, later: u64) -> (u16, String) 
 #[tokio::test]
 async fn stale_if_error() {
     let sie = "Cache-Control: max-age=10, stale-if-error=20\r\n";
-    let failing = |status: u16| step(format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nfail"), Then::Keep);
+    let failing =
+        |status: u16| step(format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nfail"), Then::Keep);
     for status in [500, 502, 503, 504] {
         let got = when_failing(sie, failing(status), 15).await;
         assert_eq!(got, (200, "old".into()), "RFC 5861 section 4: {status} within the window");
@@ -176,7 +261,11 @@ async fn stale_if_error() {
     let closed = || step("", Then::Close);
     assert_eq!(when_failing(sie, closed(), 15).await.0, 200, "RFC 5861 section 4: unreachable");
     let strict = "Cache-Control: max-age=10, stale-if-error=20, must-revalidate\r\n";
-    assert_eq!(when_failing(strict, failing(503), 15).await.0, 503, "RFC 9111 section 5.2.2.2: must-revalidate");
+    assert_eq!(
+        when_failing(strict, failing(503), 15).await.0,
+        503,
+        "RFC 9111 section 5.2.2.2: must-revalidate"
+    );
     let got = when_failing("Cache-Control: max-age=10, must-revalidate\r\n", closed(), 15).await.0;
     assert!([502, 504].contains(&got), "RFC 9111 section 5.2.2.2: an error, not the stale response: {got}");
 }
@@ -187,7 +276,10 @@ async fn immutable() {
     check_all(&[
         row("RFC 8246 2: fresh is fresh", fields, 59, Reused),
         row("RFC 8246 2: it says nothing once the response is stale", fields, 61, Asked),
-        Row { request: "Cache-Control: no-cache\r\n", ..row("RFC 8246 2: a client that insists is heard", fields, 0, Asked) },
+        Row {
+            request: "Cache-Control: no-cache\r\n",
+            ..row("RFC 8246 2: a client that insists is heard", fields, 0, Asked)
+        },
     ])
     .await;
 }
@@ -196,8 +288,16 @@ async fn immutable() {
 #[tokio::test]
 async fn fields_that_are_not_stored() {
     let names = [
-        "Connection", "X-Hop", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
-        "Proxy-Connection", "TE", "Transfer-Encoding", "Upgrade",
+        "Connection",
+        "X-Hop",
+        "Keep-Alive",
+        "Proxy-Authenticate",
+        "Proxy-Authentication-Info",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "TE",
+        "Transfer-Encoding",
+        "Upgrade",
     ];
     let answer = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nConnection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
         Proxy-Authenticate: Basic\r\nProxy-Authentication-Info: x=y\r\nProxy-Authorization: Basic eA==\r\nProxy-Connection: keep-alive\r\n\
@@ -235,7 +335,8 @@ async fn responses_to_authorised_requests() {
         ("private, max-age=60", false),
     ];
     for (directives, shared) in rows {
-        let answer = format!("HTTP/1.1 200 OK\r\nCache-Control: {directives}\r\nContent-Length: 5\r\n\r\nalice");
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nCache-Control: {directives}\r\nContent-Length: 5\r\n\r\nalice");
         let origin = Origin::script([answer]).await;
         let proxy = proxy(&origin).start();
         assert_eq!(proxy.get_with("/", "Authorization: Basic YTpi\r\n").await.text(), "alice");

@@ -30,11 +30,32 @@ async fn http2_is_used_where_the_origin_agrees() {
     assert_eq!((reply.status, reply.text().as_str()), (200, "over tls"), "{reply:?}");
     assert!(reply.get("via").unwrap().starts_with("2.0 "), "{reply:?}");
     let mut client = proxy.client().await;
-    client.send("POST /post HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n").await;
+    client
+        .send("POST /post HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        .await;
     assert_eq!(client.reply().await.status, 200);
-    client.send("GET /get HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n").await;
+    client
+        .send("GET /get HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        .await;
     assert_eq!(client.reply().await.status, 200);
     assert!(origin.seen().iter().all(|seen| seen.version == "HTTP/2.0"), "{:?}", origin.seen());
+}
+
+/// The name that is verified is the origin's, whatever Host is sent.
+#[tokio::test]
+async fn preserved_host_is_not_the_name_that_is_verified() {
+    let authority = Authority::new("known");
+    let origin = authority.origin("localhost", false, &["h2", "http/1.1"]).await;
+    let file = authority.file().to_str().unwrap().to_owned();
+    let proxy =
+        Setup::new().set("origin", origin.url()).set("upstream_ca", file).set("preserve_host", true).start();
+    assert_eq!(proxy.get("/").await.text(), "over tls");
+    let expected = Seen {
+        server_name: Some("localhost".into()),
+        version: "HTTP/1.1".into(),
+        authority: "a.example".into(),
+    };
+    assert_eq!(origin.seen(), [expected]);
 }
 
 #[tokio::test]
@@ -72,7 +93,9 @@ async fn authority_file_that_is_none_is_refused_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("empty.pem");
     std::fs::write(&file, "not a certificate").unwrap();
-    let setup = Setup::new().set("origin", "https://localhost:1").set("upstream_ca", file.to_str().unwrap().to_owned());
+    let setup = Setup::new()
+        .set("origin", "https://localhost:1")
+        .set("upstream_ca", file.to_str().unwrap().to_owned());
     let message = setup.try_start().err().expect("refused").to_string();
     assert!(message.contains("empty.pem") && message.contains("PEM"), "{message}");
 }

@@ -101,7 +101,8 @@ impl Client {
         let mut interim = Vec::new();
         loop {
             let message = self.next_head().await;
-            let status: u16 = message.line.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status line");
+            let status: u16 =
+                message.line.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status line");
             if status >= 200 || status == 101 {
                 return Reply { status, interim, message };
             }
@@ -126,7 +127,11 @@ impl Client {
     /// Waits until `expected` has come, and takes it.
     pub async fn expect(&mut self, expected: &[u8]) {
         while self.reader.buf.len() < expected.len() {
-            assert!(soon(self.reader.more(&mut self.stream)).await, "closed before {:?}", expected.escape_ascii().to_string());
+            assert!(
+                soon(self.reader.more(&mut self.stream)).await,
+                "closed before {:?}",
+                expected.escape_ascii().to_string()
+            );
         }
         let got: Vec<u8> = self.reader.buf.drain(..expected.len()).collect();
         assert_eq!(got.escape_ascii().to_string(), expected.escape_ascii().to_string());

@@ -9,7 +9,7 @@ pub mod tls;
 mod wire;
 
 pub use client::{Client, Reply};
-pub use origin::{Conn, Origin, Step, Then, step};
+pub use origin::{Origin, Step, Then, step};
 pub use proxy::{Proxy, Setup, proxy, url_of};
 pub use wire::Message;
 

@@ -112,7 +112,9 @@ async fn connection(acceptor: TlsAcceptor, stream: tokio::net::TcpStream, log: A
     });
     let io = TokioIo::new(stream);
     if h2 {
-        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(io, service)
+            .await;
     } else {
         let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
     }

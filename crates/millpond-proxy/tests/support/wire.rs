@@ -79,7 +79,7 @@ impl Reader {
 
     /// Waits for more. `false` at the end of the stream, a reset included.
     pub async fn more(&mut self, io: &mut (impl AsyncRead + Unpin)) -> bool {
-        let mut piece = [0; 16 * 1024];
+        let mut piece = vec![0; 16 * 1024];
         let got: io::Result<usize> = io.read(&mut piece).await;
         let len = got.unwrap_or(0);
         self.buf.extend_from_slice(&piece[..len]);
@@ -106,7 +106,12 @@ impl Reader {
     }
 
     /// Reads the content that `message` announces. Without an announcement there is none, unless `until_close`.
-    pub async fn body(&mut self, io: &mut (impl AsyncRead + Unpin), message: &mut Message, until_close: bool) {
+    pub async fn body(
+        &mut self,
+        io: &mut (impl AsyncRead + Unpin),
+        message: &mut Message,
+        until_close: bool,
+    ) {
         if message.says("transfer-encoding", "chunked") {
             self.chunked(io, message).await;
         } else if let Some(length) = message.length() {
@@ -125,7 +130,8 @@ impl Reader {
         loop {
             let Some(line) = self.until(io, b"\r\n").await else { return };
             let size = line.split(';').next().unwrap_or_default().trim();
-            let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("a bad chunk size: {line:?}"));
+            let size =
+                usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("a bad chunk size: {line:?}"));
             if size == 0 {
                 return self.trailers(io, message).await;
             }

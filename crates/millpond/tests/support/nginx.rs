@@ -62,10 +62,9 @@ impl Nginx {
 }
 
 fn configuration(site: &Path, port: u16) -> String {
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("    {name}_temp_path {name};\n"))
-        .collect();
+        .concat();
     format!(
         "daemon off;
 master_process off;
