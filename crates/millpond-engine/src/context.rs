@@ -17,6 +17,8 @@ pub struct Context {
     /// Names, in lower case, of request fields the door changes on the way. An entry that varies on one of them is
     /// never chosen on the fast path, which sees the request before those changes.
     pub rewritten: Vec<Box<str>>,
+    /// The largest body that is stored for this route, bytes; the store may have a smaller limit of its own.
+    pub object_limit: Option<u64>,
 }
 
 /// The parts of a target URI that make the key, before normalisation.

@@ -130,12 +130,17 @@ impl<O: Origin> Engine<O> {
     }
 
     /// What a fetch for this request sends: the client's own preconditions and ranges would make the response unfit for
-    /// everyone else.
+    /// everyone else. They stay where nobody else is to have it and nothing stored could be confirmed by the answer: what
+    /// is never stored would otherwise never be a 304 either.
     pub(crate) fn plan(&self, asked: &Asked, found: &Found, place: Option<FillKey>, interim: bool) -> Plan {
         // What is fetched behind the answer to a HEAD is what a GET would get: only that can be stored.
         let mut request = RequestHead { method: Method::GET, ..asked.head.clone() };
-        millpond_policy::remove_conditions(&mut request.fields);
+        let own_conditions = place.is_none() && found.variants.entries.is_empty();
+        if !own_conditions {
+            millpond_policy::remove_conditions(&mut request.fields);
+        }
         Plan {
+            own_conditions: own_conditions && RequestFacts::of(&request).is_conditional(),
             place,
             key: found.key.clone(),
             request,

@@ -85,7 +85,7 @@ fn switch(upgrade: Upgrade) -> UpgradeHandler {
                     tracing::debug!(?ended, "tunnel closed");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the origin agreed to switch protocols and then did not")
+                    tracing::warn!(%error, "the origin agreed to switch protocols and then did not");
                 }
             }
         })

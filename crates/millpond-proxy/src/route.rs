@@ -5,6 +5,7 @@ use crate::profile;
 use millpond_config::{Config, FieldRules, HostPattern, Pass, PathPrefix};
 use millpond_engine::{Context, Target};
 use millpond_exchange::Scheme;
+use millpond_exchange::url::normalise_authority;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ impl Route {
             query: profile::query_rules(&route.query),
             upstream: Arc::new(upstream),
             rewritten,
+            object_limit: Some(route.limits.object.bytes()),
         };
         Self {
             name: route.label().into(),
@@ -166,10 +168,16 @@ impl RouteTable {
     pub fn knows(&self, authority: &str) -> bool {
         let host = host_of(authority);
         self.0.iter().any(|route| {
-            route.host.as_ref().is_some_and(|pattern| pattern.matches(host))
-                || route.context.upstream.authority.eq_ignore_ascii_case(authority)
+            route.host.as_ref().is_some_and(|pattern| pattern.matches(host)) || is_upstream(route, authority)
         })
     }
+}
+
+/// True when `authority` is the origin's own, however its case and default port are written.
+fn is_upstream(route: &Route, authority: &str) -> bool {
+    let upstream = &route.context.upstream;
+    normalise_authority(upstream.scheme, authority)
+        == normalise_authority(upstream.scheme, &upstream.authority)
 }
 
 /// The host of an authority, brackets of an IPv6 address kept.

@@ -31,6 +31,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a client over the limit may take to read that it is.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// Clients that are told so at one time; beyond these, connections are just closed.
+const MOST_REFUSALS: usize = 256;
 
 /// Why a proxy could not be started.
 #[derive(Debug, Error)]
@@ -141,6 +143,7 @@ impl Server {
     pub fn start(self) -> Result<Running, StartError> {
         let (stop, stopping) = watch::channel(false);
         let open = Arc::new(AtomicUsize::new(0));
+        let refused = Arc::new(AtomicUsize::new(0));
         let ids = Arc::new(AtomicU64::new(1));
         let mut workers = Vec::new();
         for (index, (listener, service)) in self.listeners.into_iter().zip(self.services).enumerate() {
@@ -149,6 +152,7 @@ impl Server {
                 limits: Arc::clone(&self.limits),
                 most: self.connections,
                 open: Arc::clone(&open),
+                refused: Arc::clone(&refused),
                 ids: Arc::clone(&ids),
                 drain_timeout: self.drain_timeout,
                 stopping: stopping.clone(),
@@ -247,6 +251,8 @@ struct Worker {
     limits: Arc<FrontLimits>,
     most: usize,
     open: Arc<AtomicUsize>,
+    /// Clients that are being told that there is no place.
+    refused: Arc<AtomicUsize>,
     ids: Arc<AtomicU64>,
     drain_timeout: Duration,
     stopping: watch::Receiver<bool>,
@@ -298,7 +304,13 @@ impl Worker {
         let place = Place::take(&self.open);
         if place.count > self.most {
             tracing::warn!(%peer, limit = self.most, "connection refused: limits.connections reached");
-            tokio::spawn(refuse(stream));
+            let refusal = Place::take(&self.refused);
+            if refusal.count <= MOST_REFUSALS {
+                tokio::spawn(async move {
+                    refuse(stream).await;
+                    drop(refusal);
+                });
+            }
             return;
         }
         if let Err(error) = stream.set_nodelay(true) {
@@ -337,11 +349,18 @@ impl Drop for Place {
     }
 }
 
-/// Tells a client over the limit so, and closes; what it sends is taken in for a moment, so that the reply is not lost to a reset.
+/// Tells a client over the limit so, and closes; what it sends is taken in for a moment, so that the reply is not lost to
+/// a reset.
 async fn refuse(mut stream: TcpStream) {
-    const REPLY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const BODY: &str = "{\"type\":\"urn:millpond:problem:too-many-connections\",\"title\":\"Service Unavailable\",\"status\":503,\
+        \"detail\":\"limits.connections is reached; try again in a moment.\"}\n";
+    let reply = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n\
+         Retry-After: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
     let telling = async {
-        stream.write_all(REPLY).await?;
+        stream.write_all(reply.as_bytes()).await?;
         stream.shutdown().await?;
         let mut sink = [0; 1024];
         while stream.read(&mut sink).await? > 0 {}

@@ -24,6 +24,9 @@ const MAX_GIVEN_ID: usize = 128;
 /// A request that passed here more often than this goes in a circle.
 const MAX_PASSES: usize = 8;
 
+/// Methods that are forwarded; others that are not CONNECT and TRACE are too, but nobody needs to be told.
+const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
+
 /// What goes with a reply until it is logged.
 pub(crate) struct Note {
     pub request_id: String,
@@ -81,12 +84,12 @@ impl<O: Origin> CacheService<O> {
         let head = &request.head;
         if head.method == Method::CONNECT {
             let detail = "This server answers for fixed origins and opens no tunnels.";
-            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-tunnels", detail));
+            return Err(not_allowed("no-tunnels", detail));
         }
         if head.method == Method::TRACE {
             // It would show the client fields that proxies on the way have added (RFC 9110 section 9.3.8).
             let detail = "TRACE is not forwarded.";
-            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-trace", detail));
+            return Err(not_allowed("no-trace", detail));
         }
         if passes(head) > MAX_PASSES {
             let detail = "The request came by here again and again: the origin leads back to this server.";
@@ -217,6 +220,14 @@ fn report(problem: &Problem, note: Note) -> Reply<Note> {
     own_reply(&head, body, problem.cache_status.as_deref(), note)
 }
 
+/// 405 with the Allow it must have (RFC 9110 section 15.5.6).
+fn not_allowed(kind: &'static str, detail: &str) -> Problem {
+    Problem {
+        fields: vec![("Allow", ALLOWED.to_owned())],
+        ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, kind, detail)
+    }
+}
+
 fn misdirected(authority: &str) -> Problem {
     let detail = format!("No route is configured for the host {authority:?}.");
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "no-route", detail)
@@ -244,7 +255,7 @@ fn last_hop(head: &RequestHead) -> Option<Problem> {
     let left = head.fields.get_str("max-forwards").and_then(|value| value.parse::<u64>().ok());
     let last = head.method == Method::OPTIONS && left == Some(0);
     last.then(|| Problem {
-        fields: vec![("Allow", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE".to_owned())],
+        fields: vec![("Allow", ALLOWED.to_owned())],
         ..Problem::new(
             StatusCode::OK,
             "options",

@@ -76,17 +76,22 @@ async fn vary_splits_the_crowd_into_as_many_requests_as_values() {
     }
     origin.go_on();
     let expected: Vec<_> = (0..KINDS).map(|index| Arc::new(body(&kind(index), BODY))).collect();
-    assert!(all_get(crowd, |index| Arc::clone(&expected[index % KINDS])).await, "the bytes of its kind, and of no other");
+    assert!(
+        all_get(crowd, |index| Arc::clone(&expected[index % KINDS])).await,
+        "the bytes of its kind, and of no other"
+    );
     assert_eq!(origin.requests(), KINDS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_with_credentials_shares_nothing_it_may_not() {
     const LENGTH: usize = 64 * 1024;
-    let origin = Origin::start(Script { echo_authorization: true, length: LENGTH, ..Script::cacheable() }).await;
+    let origin =
+        Origin::start(Script { echo_authorization: true, length: LENGTH, ..Script::cacheable() }).await;
     let server = Server::start(&origin);
     let user = |index: usize| format!("user-{index}");
-    let mut crowd = Client::crowd(&server, CROWD, |index| format!("Authorization: {}\r\n", user(index))).await;
+    let mut crowd =
+        Client::crowd(&server, CROWD, |index| format!("Authorization: {}\r\n", user(index))).await;
     origin.go_on();
     for client in &mut crowd {
         client.first_byte().await;

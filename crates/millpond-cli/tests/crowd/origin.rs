@@ -102,7 +102,9 @@ impl Exchange {
         }
         self.requests.fetch_add(1, Ordering::SeqCst);
         let request = String::from_utf8_lossy(&request).to_ascii_lowercase();
-        let value = |name: &str| request.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+        let value = |name: &str| {
+            request.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
+        };
         let name = match self.script.vary {
             Some(_) => value("x-kind: "),
             None if self.script.echo_authorization => value("authorization: "),

@@ -22,7 +22,8 @@ impl Server {
         let mut line = String::new();
         let stdout = child.stdout.take().expect("standard output is piped");
         BufReader::new(stdout).read_line(&mut line).expect("the first line comes");
-        let address = line.trim().strip_prefix("listening on http://").expect("the first line names the address");
+        let address =
+            line.trim().strip_prefix("listening on http://").expect("the first line names the address");
         Self { address: address.parse().expect("an address"), child }
     }
 
@@ -37,7 +38,8 @@ impl Server {
     }
 
     fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the server lives");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the server lives");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line is there");
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kib * 1024

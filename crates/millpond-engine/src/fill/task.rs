@@ -1,5 +1,6 @@
 //! Runs a fill: one fetch, apart from the client that caused it.
 
+use super::bounded::bounded;
 use super::state::{End, Fill, FillHead, Stage};
 use super::table::{Concerns, FillKey};
 use crate::context::Context;
@@ -26,8 +27,10 @@ pub(crate) struct Plan {
     /// Where in the table the fill stands; `None` when nobody may join it.
     pub place: Option<FillKey>,
     pub key: Key,
-    /// The request as the cache sees it, without the client's preconditions and ranges.
+    /// The request as the cache sees it, as a rule without the client's preconditions and ranges.
     pub request: RequestHead,
+    /// It has the client's own preconditions, so that a 304 is for that client.
+    pub own_conditions: bool,
     /// What is stored under the key: its validators go along.
     pub stored: Vec<Arc<Entry>>,
     /// The one of them the request selects.
@@ -96,10 +99,13 @@ impl<O: Origin> Task<O> {
                 Ok(response) => response,
                 Err(error) => return self.fail(error),
             };
+            let times = Times { request_time, response_time: self.engine.now() };
             if !has_conditions && response.head.status == StatusCode::NOT_MODIFIED {
+                if self.plan.own_conditions {
+                    return self.release(response, Reason::NotModified, times.response_time);
+                }
                 return self.fail(self.not_asked_for());
             }
-            let times = Times { request_time, response_time: self.engine.now() };
             match self.judge(&sent, &response.head, times) {
                 Validated::Freshen(updates) => return self.refreshed(updates, times.response_time).await,
                 Validated::ServeStale(reason) => return self.release(response, reason, times.response_time),
@@ -254,7 +260,10 @@ impl<O: Origin> Task<O> {
             announced_len,
             epoch: self.plan.epoch,
         };
-        self.engine.shared.store.writer(new).await.map_err(|error| match error {
+        let opened = self.engine.shared.store.writer(new).await;
+        let bounded =
+            opened.and_then(|writer| bounded(writer, announced_len, self.plan.context.object_limit));
+        bounded.map_err(|error| match error {
             StoreError::TooLarge { .. } => Reason::ObjectTooLarge,
             error => {
                 self.engine.shared.store_failed(&error);
@@ -271,7 +280,7 @@ impl<O: Origin> Task<O> {
         let personal = matches!(reason, Reason::Authorization | Reason::UserRequest | Reason::NoPartition);
         if personal {
             shared.fills.remember_unshared(&self.plan.key, Concerns::Named, now);
-        } else if status < 500 && reason != Reason::RequestNoStore {
+        } else if status < 500 && !matches!(reason, Reason::RequestNoStore | Reason::NotModified) {
             shared.fills.remember_unshared(&self.plan.key, Concerns::Everyone, now);
         }
         self.guard.leave();

@@ -119,3 +119,21 @@ async fn those_who_wait_are_answered_by_their_own_preconditions() {
     assert_eq!([a, b, c, d], ["miss 200 hello", "collapsed 304", "collapsed 206 el", "collapsed 416"]);
     assert_eq!(world.origin.count(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_precondition_on_what_is_never_stored_is_for_the_origin() {
+    let world = World::new();
+    world.origin.says(|head| match head.fields.get_str("if-none-match") {
+        Some("\"v1\"") => Reply::status(304, &[("ETag", "\"v1\"")]),
+        _ => Reply::ok(&[("Cache-Control", "private"), ("ETag", "\"v1\"")], "mine"),
+    });
+    let have = &[("If-None-Match", "\"v1\"")];
+    assert_eq!(world.line("GET", "/", have).await, "miss 200 mine", "it could have been for everyone");
+    assert_eq!(world.line("GET", "/", have).await, "miss 304");
+    assert_eq!(world.get("/").await, "miss 200 mine");
+    // Were it to become storable, a client without the current one would bring it in.
+    world.origin.says(|_| Reply::ok(TAGGED, "ours"));
+    assert_eq!(world.line("GET", "/", &[("If-None-Match", "\"v0\"")]).await, "miss 200 ours");
+    settle().await;
+    assert_eq!(world.line("GET", "/", have).await, "hit 304");
+}

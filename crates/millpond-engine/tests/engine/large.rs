@@ -175,3 +175,27 @@ async fn a_part_of_what_became_a_pipe_holds_nobody_up() {
     in_time(async { tokio::join!(read_part, reader.read_to(total)) }).await;
     reader.ends().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_route_may_have_a_limit_of_its_own() {
+    for (total, announced, kept) in [
+        (64 * KIB, Some(64 * KIB), true),
+        (64 * KIB, None, true),
+        (64 * KIB + 1, Some(64 * KIB + 1), false),
+        (64 * KIB + 1, None, false),
+        (6 * MIB, None, false),
+    ] {
+        let mut world = World::new();
+        let mut context = (*world.context).clone();
+        context.object_limit = Some(64 * KIB);
+        world.context = Arc::new(context);
+        let pulled = Arc::new(AtomicU64::new(0));
+        world.origin.says_once(Reply::new(200, FRESH, generated(total, announced, &pulled)));
+        let mut reader = Reader::open(&world).await;
+        reader.read_to(total).await;
+        reader.ends().await;
+        settle().await;
+        assert_eq!((world.entries(), world.in_flight()), (u64::from(kept), 0), "{total} {announced:?}");
+        assert_eq!(world.engine.shared().counters.store_failures.get(), 0);
+    }
+}

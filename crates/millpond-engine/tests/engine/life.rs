@@ -302,3 +302,12 @@ async fn what_is_for_this_cache_alone_does_not_go_out() {
         assert!(!own && fields.contains("x-kept"), "{method} {path}: {fields:?}");
     }
 }
+
+/// Every connection has room for this future, idle or not.
+#[tokio::test(start_paused = true)]
+async fn what_a_waiting_request_keeps_is_small() {
+    let world = World::new();
+    let future = world.ask(request("GET", "/", &[]));
+    let size = size_of_val(&future);
+    assert!(size <= 4096, "{size} bytes");
+}

@@ -213,7 +213,13 @@ impl World {
 
 fn context(profile: Profile) -> Context {
     let upstream = Upstream { scheme: Scheme::Http, authority: "o".into(), limits: FetchLimits::default() };
-    Context { profile, query: QueryRules::default(), upstream: Arc::new(upstream), rewritten: Vec::new() }
+    Context {
+        profile,
+        query: QueryRules::default(),
+        upstream: Arc::new(upstream),
+        rewritten: Vec::new(),
+        object_limit: None,
+    }
 }
 
 /// What a client got.

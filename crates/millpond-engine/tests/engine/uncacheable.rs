@@ -129,3 +129,49 @@ async fn a_request_that_forbids_storing_neither_leads_nor_spoils_a_crowd() {
     assert_eq!(in_time(private).await.expect("it does not fail"), "miss 200 0");
     assert!(bodies(crowd).await.iter().all(|body| body == "1"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_on_a_cold_response_that_each_must_validate_gets_one_each() {
+    let world = World::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let open = gate();
+    let held = open.clone();
+    world.origin.says(move |_| {
+        let body = format!("{:02}", asked.fetch_add(1, Ordering::SeqCst));
+        Reply::ok(&[("Cache-Control", "no-cache"), ("ETag", "\"v1\"")], &body).behind(&held)
+    });
+    let crowd = crowd(&world);
+    settle().await;
+    assert_eq!(world.origin.count(), 1, "nobody knows yet");
+    open.add_permits(CROWD);
+    let expected: Vec<String> = (0..CROWD).map(|at| format!("{at:02}")).collect();
+    assert_eq!(bodies(crowd).await, expected);
+}
+
+/// RFC 9111 section 5.2.1.4: a response that was asked for before this request is no answer to it.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_insists_on_a_fetch_gets_one_and_still_serves_the_crowd() {
+    let world = World::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let open = gate();
+    let held = open.clone();
+    world.origin.says(move |_| {
+        let body = asked.fetch_add(1, Ordering::SeqCst).to_string();
+        Reply::ok(&[("Cache-Control", "max-age=60")], &body).behind(&held)
+    });
+    let reload = |world: &World| {
+        let world = world.clone();
+        tokio::spawn(async move { world.line("GET", "/", &[("Cache-Control", "no-cache")]).await })
+    };
+    let first = reload(&world);
+    settle().await;
+    let crowd = crowd(&world);
+    let late = reload(&world);
+    settle().await;
+    assert_eq!(world.origin.count(), 1);
+    open.add_permits(2);
+    assert_eq!(in_time(first).await.expect("it does not fail"), "miss 200 0");
+    assert_eq!(in_time(late).await.expect("it does not fail"), "miss 200 1");
+    assert!(bodies(crowd).await.iter().all(|body| body == "0"));
+    assert_eq!(world.origin.count(), 2);
+}

@@ -1,6 +1,7 @@
 //! Everything an exchange may be beside a request and a response: trailers, 1xx, expectations, upgrades.
 
 use crate::support::{Origin, proxy};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test]
@@ -311,4 +312,19 @@ async fn stored_response_outlives_its_client() {
     let second = proxy.get("/").await;
     assert_eq!((second.whole, second.text().as_str()), (true, "first-half"), "{second:?}");
     assert_eq!(origin.asked().len(), 1);
+}
+
+/// The time in which an origin must answer does not run while the client is the slow one.
+#[tokio::test]
+async fn slow_client_does_not_use_up_the_origins_time() {
+    let origin = Origin::script([""; 0]).await;
+    let short = proxy(&origin).set("limits.first_byte_timeout", "50ms").set("limits.connect_timeout", "50ms");
+    let proxy = short.start();
+    let mut client = proxy.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab").await;
+    let early = tokio::time::timeout(Duration::from_millis(500), client.reply()).await;
+    assert!(early.is_err(), "{early:?}");
+    client.send("cd").await;
+    assert_eq!(client.reply().await.status, 200);
+    assert_eq!(origin.only().text(), "abcd");
 }

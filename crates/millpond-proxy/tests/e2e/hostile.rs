@@ -105,6 +105,22 @@ async fn response_in_a_packet_of_its_own_answers_nobody() {
     assert_eq!(origin.connections(), 2, "a connection with unasked bytes on it is not used again");
 }
 
+/// The bounds on heads are settings, and hold for origins too.
+#[tokio::test]
+async fn configured_bounds_on_heads_hold_for_origins() {
+    let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X: a\r\n".repeat(10));
+    let large = format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 0\r\n\r\n", "a".repeat(3000));
+    for (answer, setting, limit) in
+        [(many, "limits.head_fields", 8.into()), (large, "limits.head_bytes", "2KiB".into())]
+    {
+        let limit: millpond_config::SettingValue = limit;
+        let origin = Origin::script([answer.clone()]).await;
+        proxy(&origin).set(setting, limit).start().get("/").await.problem(502);
+        let origin = Origin::script([answer]).await;
+        assert_eq!(proxy(&origin).start().get("/").await.status, 200, "{setting}");
+    }
+}
+
 /// Whoever waits for a fill that is cut is cut as well, and never told that it is whole.
 #[tokio::test]
 async fn waiters_of_a_cut_fill_are_cut() {

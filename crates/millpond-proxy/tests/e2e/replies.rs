@@ -239,3 +239,27 @@ async fn silent_origin_is_cached_with_the_preset_caching_proxy() {
     let user = proxy.get_with("/user", "Authorization: Basic eA==\r\n").await;
     assert!(!user.cache_status().contains("stored"), "{user:?}");
 }
+
+/// A route may set a smaller bound on what it stores than the whole; larger responses pass through whole.
+#[tokio::test]
+async fn objects_over_a_routes_limit_pass_through() {
+    let whole = "Cache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nhello";
+    let chunked =
+        "Cache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";
+    for answer in [whole, chunked] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{answer}");
+        let origin = Origin::script([answer.clone(), answer]).await;
+        let url = crate::support::url_of(&origin);
+        let small = format!(
+            "origin = '{url}'\n[[route]]\npath_prefix = '/small'\norigin = '{url}'\nlimits.object = '4B'\n"
+        );
+        let proxy = crate::support::Setup::new().file(&small).start();
+        let reply = proxy.get("/small").await;
+        assert_eq!((reply.whole, reply.text().as_str()), (true, "hello"), "{reply:?}");
+        let refused = reply.cache_status().contains("detail=object-too-large");
+        assert!(refused || reply.get("content-length").is_none(), "{reply:?}");
+        assert_eq!(proxy.get("/large").await.text(), "hello");
+        assert_eq!(proxy.get("/small").await.x_cache(), "MISS");
+        assert_eq!(proxy.get("/large").await.x_cache(), "HIT");
+    }
+}

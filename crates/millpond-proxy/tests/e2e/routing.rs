@@ -104,13 +104,28 @@ async fn absolute_targets_are_for_known_hosts_only() {
     }
 }
 
+/// One authority has many spellings.
+#[tokio::test]
+async fn absolute_target_may_spell_the_origins_authority_its_own_way() {
+    let proxy =
+        Setup::new().set("origin", "http://localhost:80").set("limits.connect_timeout", "200ms").start();
+    for target in ["http://localhost/", "http://LOCALHOST:80/"] {
+        let status = ask(&proxy, "GET", target, "a", "").await.status;
+        assert_ne!(status, 421, "{target}");
+    }
+    ask(&proxy, "GET", "http://localhost:81/", "a", "").await.problem(421);
+}
+
 #[tokio::test]
 async fn no_tunnels_and_no_trace() {
     let origin = named("origin").await;
     let proxy = proxy(&origin).start();
     let target = origin.address.to_string();
-    ask(&proxy, "CONNECT", &target, &target, "").await.problem(405);
-    ask(&proxy, "TRACE", "/", "a", "").await.problem(405);
+    for (method, target) in [("CONNECT", target.as_str()), ("TRACE", "/")] {
+        let reply = ask(&proxy, method, target, &target.replace('/', "a"), "").await;
+        reply.problem(405);
+        assert!(reply.get("allow").is_some_and(|allow| allow.contains("GET")), "{reply:?}");
+    }
     assert_eq!(origin.connections(), 0);
 }
 
