@@ -17,7 +17,7 @@ pub(crate) fn start(log: Log) {
     };
 }
 
-/// Colours are for people: not for files and pipes, and not for those who set NO_COLOR (https://no-color.org).
+/// Colours are for people: not for files and pipes, and not for those who set NO_COLOR (<https://no-color.org>).
 fn colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

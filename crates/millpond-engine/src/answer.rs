@@ -88,6 +88,8 @@ pub enum EngineError {
     Origin {
         /// What went wrong.
         error: OriginError,
+        /// Something is stored, but its own directives forbid using it without the origin (RFC 9111 section 5.2.2.2).
+        must_validate: bool,
         /// How the cache came to ask the origin.
         status: Box<CacheStatus<'static>>,
     },
@@ -99,4 +101,14 @@ pub enum EngineError {
         /// The same for Cache-Status.
         status: Box<CacheStatus<'static>>,
     },
+}
+
+impl EngineError {
+    /// The same error where something is stored that may not be used without the origin.
+    pub(crate) fn for_want_of_validation(self) -> Self {
+        match self {
+            Self::Origin { error, status, .. } => Self::Origin { error, must_validate: true, status },
+            other => other,
+        }
+    }
 }

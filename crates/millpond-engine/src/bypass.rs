@@ -43,7 +43,8 @@ impl<O: Origin> Engine<O> {
         for url in millpond_policy::invalidated_by(request, response) {
             // What is stored has the name its key gives it: normalised, and after the query rules of the route.
             let Ok((scheme, authority, path_and_query)) = url::split(&url) else { continue };
-            let key = key_of(Target { scheme, authority, path_and_query }, context).to_key();
+            let target = Target { scheme, authority, path_and_query, client_scheme: None };
+            let key = key_of(target, context).to_key();
             match self.shared.purge(&Selector::Url(key.url()), PurgeMode::Hard).await {
                 Ok(count) => self.shared.counters.invalidated.add_n(count),
                 Err(error) => self.shared.store_failed(&error),

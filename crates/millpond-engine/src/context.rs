@@ -30,6 +30,9 @@ pub struct Target<'a> {
     pub authority: &'a str,
     /// Path and query.
     pub path_and_query: &'a str,
+    /// The scheme the client used towards a trusted proxy in front of this one, where it is not this listener's: origins
+    /// answer by it (a redirect to https), so it belongs to the key.
+    pub client_scheme: Option<Scheme>,
 }
 
 /// A request for the engine to answer.
@@ -45,6 +48,8 @@ pub struct Exchange {
     pub pass: Option<Reason>,
     /// The client asks to switch protocols.
     pub upgrade: bool,
+    /// As [`Target::client_scheme`].
+    pub client_scheme: Option<Scheme>,
     /// Who wants to hear of 1xx responses.
     pub interim: Option<InterimSink>,
 }
@@ -53,18 +58,20 @@ pub struct Exchange {
 pub(crate) struct Asked {
     pub head: RequestHead,
     pub context: Arc<Context>,
+    pub client_scheme: Option<Scheme>,
     pub interim: Option<InterimSink>,
 }
 
 impl From<Exchange> for Asked {
     fn from(exchange: Exchange) -> Self {
-        Self { head: exchange.head, context: exchange.context, interim: exchange.interim }
+        let Exchange { head, context, client_scheme, interim, .. } = exchange;
+        Self { head, context, client_scheme, interim }
     }
 }
 
 impl From<Asked> for Exchange {
     fn from(asked: Asked) -> Self {
-        let Asked { head, context, interim } = asked;
-        Self { head, body: Body::Empty, context, pass: None, upgrade: false, interim }
+        let Asked { head, context, client_scheme, interim } = asked;
+        Self { head, body: Body::Empty, context, pass: None, upgrade: false, client_scheme, interim }
     }
 }

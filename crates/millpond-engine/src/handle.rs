@@ -56,7 +56,7 @@ impl<O: Origin> Engine<O> {
     }
 
     pub(crate) fn find(&self, asked: &Asked, facts: &RequestFacts) -> Found {
-        let target = target_of(&asked.head);
+        let target = target_of(asked);
         let key = key_of(target, &asked.context).to_key();
         let variants = self.shared.store.lookup(key.as_bytes()).unwrap_or_default();
         let entry = choose(&variants, &asked.head).map(Arc::clone);
@@ -168,8 +168,10 @@ fn unreachable_entry() -> ! {
     unreachable!("a verdict that serves has an entry")
 }
 
-fn target_of(head: &RequestHead) -> Target<'_> {
-    Target { scheme: head.scheme, authority: &head.authority, path_and_query: &head.path_and_query }
+fn target_of(asked: &Asked) -> Target<'_> {
+    let head = &asked.head;
+    let (authority, path_and_query) = (&head.authority, &head.path_and_query);
+    Target { scheme: head.scheme, authority, path_and_query, client_scheme: asked.client_scheme }
 }
 
 fn forward_of(found: &Found) -> Forward {

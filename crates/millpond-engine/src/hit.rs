@@ -13,7 +13,14 @@ use std::sync::Arc;
 
 /// The key of a GET or HEAD for `target` on a route.
 pub(crate) fn key_of(target: Target<'_>, context: &Context) -> KeyBuf {
-    KeyParts::new(target.scheme, target.authority, target.path_and_query).with_query(&context.query).to_buf()
+    let parts =
+        KeyParts::new(target.scheme, target.authority, target.path_and_query).with_query(&context.query);
+    match target.client_scheme {
+        Some(scheme) => {
+            parts.with_field("x-forwarded-proto", Some(scheme.as_str().as_bytes().into())).to_buf()
+        }
+        None => parts.to_buf(),
+    }
 }
 
 /// The entry of `variants` that fits the request (RFC 9111 section 4.1).

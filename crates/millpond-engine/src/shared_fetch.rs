@@ -10,7 +10,7 @@ use crate::hit::choose;
 use crate::origin::{Origin, OriginError};
 use crate::serve::{Story, from_entry, from_fill};
 use crate::told::{self, Forwarded};
-use millpond_exchange::Record;
+use millpond_exchange::{Record, RecordFlags};
 use millpond_policy::{RequestFacts, RequestFlags, StaleCause, Verdict};
 use millpond_store::Entry;
 use std::sync::Arc;
@@ -220,8 +220,14 @@ impl<O: Origin> Engine<O> {
         forwarded: Forwarded,
         error: OriginError,
     ) -> Result<Answer, EngineError> {
-        self.stale_instead(asked, facts, found, StaleCause::Unreachable)
-            .ok_or_else(|| self.error(error, forwarded))
+        if let Some(answer) = self.stale_instead(asked, facts, found, StaleCause::Unreachable) {
+            return Ok(answer);
+        }
+        let forbidding = RecordFlags::MUST_REVALIDATE | RecordFlags::PROXY_REVALIDATE | RecordFlags::NO_CACHE;
+        let must_validate =
+            found.entry.as_ref().is_some_and(|entry| entry.record.flags.intersects(forbidding));
+        let error = self.error(error, forwarded);
+        Err(if must_validate { error.for_want_of_validation() } else { error })
     }
 
     pub(crate) fn stale_instead(
@@ -244,7 +250,7 @@ impl<O: Origin> Engine<O> {
 
     pub(crate) fn error(&self, error: OriginError, forwarded: Forwarded) -> EngineError {
         self.shared.counters.errors.add();
-        EngineError::Origin { error, status: Box::new(forwarded.status()) }
+        EngineError::Origin { error, must_validate: false, status: Box::new(forwarded.status()) }
     }
 }
 

@@ -9,6 +9,7 @@
 mod admit;
 pub mod cache_status;
 mod canonical;
+mod connection;
 pub mod dates;
 pub mod directives;
 mod etag;
@@ -30,6 +31,7 @@ mod vary;
 
 pub use admit::{Admitted, admit};
 pub use cache_status::{CacheStatus, Forward};
+pub use connection::remove_connection_fields;
 pub use etag::{EntityTag, entity_tags};
 pub use freshen::{Fate, Freshened};
 pub use freshness::{Basis, Lifetime, current_age, freshness_lifetime};
@@ -40,7 +42,7 @@ pub use range::{RangeAnswer, range};
 pub use reason::Reason;
 pub use request::{MethodClass, RequestFacts, RequestFlags};
 pub use reuse::{StaleCause, Verdict, reuse, stale_on_error, time_to_live};
-pub use stored::{Times, remove_connection_fields, remove_own_fields};
+pub use stored::{Times, remove_own_fields};
 pub use tags::{cache_groups, cache_tags, invalidated_groups};
 pub use targeted::OWN_TARGET;
 pub use validate::{

@@ -50,6 +50,9 @@ pub fn reuse(record: &Record, facts: &RequestFacts, now: Timestamp, profile: &Pr
         return Verdict::Unusable(reason);
     }
     let state = State::of(record, now, profile);
+    if state.is_not_for(record, facts) {
+        return Verdict::Unusable(Reason::UserRequest);
+    }
     if profile.offline {
         return state.offline();
     }
@@ -90,7 +93,7 @@ pub fn stale_on_error(
         return None;
     }
     let state = State::of(record, now, profile);
-    if state.prohibits_stale(record, profile) {
+    if state.prohibits_stale(record, profile) || state.is_not_for(record, facts) {
         return None;
     }
     // no-cache is the client's word that it would rather have no answer than an unvalidated one, unless it
@@ -153,6 +156,14 @@ impl State {
             _ => natural,
         };
         Self { forced: lifetime.basis == Basis::ForceCache, lifetime, age, ttl }
+    }
+
+    /// What only an option keeps fresh is not given to a request that names its user, unless the key names that user too: the
+    /// origin never said that users share it.
+    fn is_not_for(&self, record: &Record, facts: &RequestFacts) -> bool {
+        let by_option =
+            matches!(self.lifetime.basis, Basis::DefaultTtl | Basis::ForceCache | Basis::NegativeTtl);
+        by_option && facts.names_user() && !record.flags.contains(RecordFlags::USER_KEY)
     }
 
     fn staleness(&self) -> i64 {

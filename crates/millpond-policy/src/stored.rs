@@ -1,6 +1,7 @@
 //! The head of a response as it is stored and replayed (RFC 9111 section 3.1), and the record that goes with
 //! it. Whether it is stored at all is decided in `admit`.
 
+use crate::connection::remove_connection_fields;
 use crate::dates::{format_date, parse_date, parse_delta_seconds};
 use crate::directives::{Qualified, ResponseDirectives, Seconds};
 use crate::etag::EntityTag;
@@ -21,22 +22,6 @@ pub struct Times {
     pub request_time: Timestamp,
     /// When the response head arrived.
     pub response_time: Timestamp,
-}
-
-/// Removes the fields that are for one connection only: Connection, those it names, and those that are so by
-/// definition (RFC 9110 section 7.6.1). For requests and responses.
-pub fn remove_connection_fields(fields: &mut Fields) {
-    const ALWAYS: [&str; 6] =
-        ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
-    let named: Vec<Vec<u8>> = fields
-        .get_all("connection")
-        .flat_map(|line| line.split(|b| *b == b','))
-        .map(|option| option.trim_ascii().to_ascii_lowercase())
-        .collect();
-    fields.retain(|field| {
-        !ALWAYS.iter().any(|name| field.is(name))
-            && !named.iter().any(|name| field.name.eq_ignore_ascii_case(name))
-    });
 }
 
 /// Removes the response fields that are for this cache and not for its clients: its own targeted field (RFC

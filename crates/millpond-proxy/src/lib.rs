@@ -21,4 +21,4 @@ mod upstream;
 
 pub use profile::profile_for;
 pub use server::{Running, Server, StartError};
-pub use upstream::{Places, PoolLimits, TlsError, UpstreamPool, UpstreamTls, strip_connection_fields};
+pub use upstream::{Places, PoolLimits, TlsError, UpstreamPool, UpstreamTls};

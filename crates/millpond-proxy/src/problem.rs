@@ -47,11 +47,11 @@ impl Problem {
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::Origin { error, status } => {
-                let code = match error.fault {
-                    OriginFault::Timeout | OriginFault::NoOrigin => StatusCode::GATEWAY_TIMEOUT,
-                    _ => StatusCode::BAD_GATEWAY,
-                };
+            EngineError::Origin { error, must_validate, status } => {
+                let late = matches!(error.fault, OriginFault::Timeout | OriginFault::NoOrigin);
+                // RFC 9111 section 5.2.2.2 wants 504 where must-revalidate stands between the client and what is stored.
+                let code =
+                    if late || must_validate { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
                 let detail = format!("The origin did not answer as it should: {error}.");
                 Self { cache_status: Some(status), ..Self::new(code, error.fault.as_str(), detail) }
             }

@@ -1,9 +1,9 @@
 //! A request as received, made into the one that goes to the origin.
 
 use crate::route::Route;
-use crate::upstream::strip_connection_fields;
 use millpond_config::FieldRules;
 use millpond_exchange::{Fields, Method, RequestHead, Version};
+use millpond_policy::remove_connection_fields;
 use std::net::IpAddr;
 
 /// The facts of the connection a request came over.
@@ -32,7 +32,7 @@ pub(crate) fn for_origin(
         fields: received.fields.clone(),
     };
     let protocol = received.fields.get("upgrade").map(<[u8]>::to_vec).filter(|_| upgrade);
-    strip_connection_fields(&mut head.fields);
+    remove_connection_fields(&mut head.fields);
     head.fields.remove("content-length");
     set(&mut head.fields, "Host", &head.authority);
     forwarding_fields(&mut head.fields, route, received, sender);

@@ -114,8 +114,9 @@ pub(crate) struct RoutedTarget<'a> {
 }
 
 impl RoutedTarget<'_> {
-    pub fn as_target(&self) -> Target<'_> {
-        Target { scheme: self.scheme, authority: self.authority, path_and_query: &self.path_and_query }
+    pub fn as_target(&self, client_scheme: Option<Scheme>) -> Target<'_> {
+        let (authority, path_and_query) = (self.authority, &*self.path_and_query);
+        Target { scheme: self.scheme, authority, path_and_query, client_scheme }
     }
 }
 

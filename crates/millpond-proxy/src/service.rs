@@ -12,11 +12,12 @@ use crate::route::{NoRoute, Route, RouteTable};
 use millpond_config::IpRange;
 use millpond_engine::{Answer, Engine, Exchange, Origin};
 use millpond_exchange::url::normalise_path_and_query;
-use millpond_exchange::{Body, Method, RequestHead, StatusCode, Timestamp};
-use millpond_front::{ConnInfo, Finished, Interim, Refusal, Reply, Request, Service, TargetForm};
+use millpond_exchange::{Body, Method, RequestHead, Scheme, StatusCode, Timestamp};
+use millpond_front::{ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, TargetForm};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The longest request identifier taken from a trusted peer, bytes.
@@ -73,6 +74,18 @@ impl<O: Origin> CacheService<O> {
         let given = request.fields.get_str("x-request-id")?;
         let usable = (1..=MAX_GIVEN_ID).contains(&given.len()) && given.bytes().all(|b| b.is_ascii_graphic());
         usable.then(|| given.to_owned())
+    }
+
+    /// The scheme that a trusted proxy in front says its client used, where it is not this connection's.
+    fn client_scheme(&self, request: &RequestHead, conn: &ConnInfo) -> Option<Scheme> {
+        if self.common.trusted.is_empty() || !self.trusts(conn.peer.map(|peer| peer.ip())) {
+            return None;
+        }
+        let said = request.fields.get("x-forwarded-proto")?;
+        let schemes = [Scheme::Http, Scheme::Https];
+        let scheme =
+            schemes.into_iter().find(|scheme| said.eq_ignore_ascii_case(scheme.as_str().as_bytes()))?;
+        (scheme != request.scheme).then_some(scheme)
     }
 
     fn trusts(&self, peer: Option<IpAddr>) -> bool {
@@ -142,6 +155,7 @@ impl<O: Origin> CacheService<O> {
             context: Arc::clone(&route.context),
             pass: pass_reason(route, &request.head, &request.head.path_and_query),
             upgrade,
+            client_scheme: self.client_scheme(&request.head, conn),
             interim: Some(expect::sink(interim, expects.then_some(gate))),
         };
         match self.engine.handle(exchange).await {
@@ -169,7 +183,8 @@ impl<O: Origin> Service for CacheService<O> {
             return None;
         }
         let target = route.target(&head.authority, &path);
-        let answer = self.engine.hit(head, target.as_target(), &route.context)?;
+        let answer =
+            self.engine.hit(head, target.as_target(self.client_scheme(head, conn)), &route.context)?;
         let note = Note {
             route: Arc::clone(&route.name),
             outcome: answer.outcome.as_str(),
@@ -206,7 +221,23 @@ impl<O: Origin> Service for CacheService<O> {
     }
 
     fn refused(&self, refusal: Refusal, conn: &ConnInfo) {
-        tracing::debug!(?refusal, peer = ?conn.peer, "request refused");
+        let Some(log) = &self.log else { return };
+        let note = Note {
+            request_id: "-".to_owned(),
+            route: Arc::from(""),
+            outcome: "refused",
+            reason: Some(refusal.name()),
+            request: None,
+        };
+        let outcome = Outcome {
+            status: refusal.status(),
+            body_bytes: 0,
+            complete: true,
+            first_byte: Duration::ZERO,
+            total: Duration::ZERO,
+        };
+        let (peer, time) = (conn.peer.map(|peer| peer.ip()), self.engine.now());
+        log.write(&Line { time, peer, method: "-", target: "-", note: &note, outcome });
     }
 
     fn request_id(&self) -> Option<String> {

@@ -26,6 +26,7 @@ async fn the_fast_path_answers_what_is_fresh_and_nothing_else() {
         scheme: head.scheme,
         authority: &head.authority,
         path_and_query: &head.path_and_query,
+        client_scheme: None,
     };
     let hit = |head: &_| world.engine.hit(head, target, &world.context);
     assert!(hit(&head).is_none());

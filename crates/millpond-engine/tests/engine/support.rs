@@ -184,7 +184,15 @@ impl World {
 
     pub fn exchange(&self, head: RequestHead) -> Exchange {
         let context = Arc::clone(&self.context);
-        Exchange { head, body: Body::Empty, context, pass: None, upgrade: false, interim: None }
+        Exchange {
+            head,
+            body: Body::Empty,
+            context,
+            pass: None,
+            upgrade: false,
+            client_scheme: None,
+            interim: None,
+        }
     }
 
     pub async fn ask(&self, head: RequestHead) -> Result<Answer, EngineError> {

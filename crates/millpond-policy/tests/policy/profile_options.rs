@@ -131,6 +131,25 @@ fn options_act_on_stored_responses() {
     assert_eq!(judged(dated, &none, &forced), "fresh 60");
 }
 
+/// What only an option keeps fresh is no answer for a request that names its user, although an anonymous one stored it.
+#[test]
+fn options_do_not_share_with_users() {
+    let user = RequestFacts::of(&get(&[("Cookie", "session=1")]));
+    let judged = |lines: Lines<'_>, profile: &Profile| {
+        let record = store(&get(&[]), &response(200, lines), profile).expect("storable").record;
+        verdict(reuse(&record, &user, at(0), profile))
+    };
+    let default_ttl = Profile { default_ttl: Some(MINUTE), ..Profile::default() };
+    let forced = Profile { force_cache: Some(MINUTE), ..Profile::default() };
+    assert_eq!(judged(&[], &default_ttl), "unusable user-request");
+    assert_eq!(judged(&[("Cache-Control", "max-age=5")], &forced), "unusable user-request");
+    assert_eq!(
+        judged(&[("Cache-Control", "max-age=5")], &default_ttl),
+        "fresh 5",
+        "the origin itself says so"
+    );
+}
+
 #[test]
 fn refuse_set_cookie() {
     let rows: &[Row<'_>] = &[

@@ -37,7 +37,7 @@ fn locations() {
         ("absolute path", &[("Content-Location", "/x?y")], &[SELF, "http://example.com/x?y"]),
         ("query only", &[("Location", "?x")], &[SELF, "http://example.com/a/b?x"]),
         ("both", &[("Location", "x"), ("Content-Location", "y")], &[SELF, "http://example.com/a/x", "http://example.com/a/y"]),
-        ("absolute, same origin", &[("Location", "HTTP://EXAMPLE.com:80/x")], &[SELF, "HTTP://EXAMPLE.com:80/x"]),
+        ("absolute, same origin", &[("Location", "HTTP://EXAMPLE.com:80/x")], &[SELF, "http://example.com/x"]),
         ("another host", &[("Location", "http://example.org/x")], &[SELF]),
         ("another port", &[("Location", "http://example.com:81/x")], &[SELF]),
         ("another scheme", &[("Location", "https://example.com/x")], &[SELF]),

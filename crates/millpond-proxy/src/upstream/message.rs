@@ -2,7 +2,6 @@
 
 use super::body::{Outgoing, Progress, from_header_map, incoming, to_header_map};
 use super::client::PoolLimits;
-use super::hop::strip_connection_fields;
 use super::places::Place;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -10,6 +9,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use millpond_engine::{InterimSink, OriginResponse, Tunnel, Upgrade, Upstream};
 use millpond_exchange::{Body, Fields, Method, RequestHead, ResponseHead};
+use millpond_policy::remove_connection_fields;
 use std::io;
 
 /// Fields that this proxy says about its own doing: an origin's would stand beside ours and contradict them.
@@ -114,7 +114,7 @@ pub(super) fn from_hyper(
 /// The fields of a response that go on from here.
 fn own_fields(map: &HeaderMap) -> Fields {
     let mut fields = from_header_map(map);
-    strip_connection_fields(&mut fields);
+    remove_connection_fields(&mut fields);
     fields.retain(|field| !OURS.iter().any(|name| field.is(name)));
     fields
 }

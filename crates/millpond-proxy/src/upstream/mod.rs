@@ -6,12 +6,10 @@ mod client;
 mod connector;
 mod counted;
 mod error;
-mod hop;
 mod message;
 mod places;
 mod tls;
 
 pub use client::{PoolLimits, UpstreamPool};
-pub use hop::strip_connection_fields;
 pub use places::Places;
 pub use tls::{TlsError, UpstreamTls};

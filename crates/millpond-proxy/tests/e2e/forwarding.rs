@@ -318,3 +318,19 @@ async fn request_id_of_a_trusted_peer_is_kept() {
     let reply = proxy.get_with("/", &format!("X-Request-Id: {long}\r\n")).await;
     assert_eq!(reply.get("x-request-id").unwrap().len(), 32);
 }
+
+#[tokio::test]
+async fn clients_of_different_schemes_do_not_share_an_answer() {
+    let origin = Origin::script([
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nplain",
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 6\r\n\r\nsecure",
+    ])
+    .await;
+    let proxy = proxy(&origin).set("trusted_proxies", "127.0.0.0/8").start();
+    let plain = proxy.get("/").await;
+    for _ in 0..2 {
+        let secure = proxy.get_with("/", "X-Forwarded-Proto: https\r\n").await;
+        assert_eq!((plain.text(), secure.text()), ("plain".into(), "secure".into()));
+    }
+    assert_eq!(origin.asked().len(), 2, "each is stored for its own scheme");
+}

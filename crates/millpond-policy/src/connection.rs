@@ -1,4 +1,4 @@
-//! Fields that belong to one connection and must not travel on (RFC 9110 section 7.6.1).
+//! Fields that belong to one connection and must not travel on or be stored (RFC 9110 section 7.6.1, RFC 9111 section 3.1).
 
 use millpond_exchange::Fields;
 
@@ -35,8 +35,8 @@ const END_TO_END: [&str; 16] = [
     "via",
 ];
 
-/// Removes the connection-specific fields and every field that Connection names, but for those that are end-to-end by nature.
-pub fn strip_connection_fields(fields: &mut Fields) {
+/// Removes the connection-specific fields, those for one proxy (RFC 9110 section 11.7), and every field that Connection names, but for those that are end-to-end by nature.
+pub fn remove_connection_fields(fields: &mut Fields) {
     let named: Vec<Vec<u8>> = fields
         .get_all("connection")
         .flat_map(|value| value.split(|b| *b == b','))
