@@ -108,7 +108,7 @@ impl EngineError {
     pub(crate) fn for_want_of_validation(self) -> Self {
         match self {
             Self::Origin { error, status, .. } => Self::Origin { error, must_validate: true, status },
-            other => other,
+            other @ Self::NotCached { .. } => other,
         }
     }
 }

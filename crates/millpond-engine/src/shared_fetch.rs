@@ -7,7 +7,7 @@ use crate::fill::task::Own;
 use crate::fill::{Fill, FillHead, FillKey, FillReader, Membership, Role, Stage};
 use crate::handle::{Found, selectors};
 use crate::hit::choose;
-use crate::origin::{Origin, OriginError};
+use crate::origin::{Origin, OriginError, OriginFault};
 use crate::serve::{Story, from_entry, from_fill};
 use crate::told::{self, Forwarded};
 use millpond_exchange::{Record, RecordFlags};
@@ -42,6 +42,7 @@ impl<O: Origin> Engine<O> {
         let mut names = vary_names(found.variants.entries.iter().map(|entry| &entry.record));
         // The answer to a request that forbids storing is for that request, whatever it says.
         let rounds = if facts.has(RequestFlags::NO_STORE) { 0 } else { ROUNDS };
+        let mut forgiven = false;
         for _ in 0..rounds {
             let place = FillKey { key: found.key.clone(), selectors: selectors(&asked.head, &names) };
             let unchanged = || self.has_not_changed(&asked, &found);
@@ -58,6 +59,10 @@ impl<O: Origin> Engine<O> {
                 }
                 Role::Waiter(member) => match self.wait(&asked, facts, &found, forwarded, member).await {
                     Waited::Answer(answer) => return Ok(*answer),
+                    // The leader's own request may have made the origin fail: once, another one tries.
+                    Waited::Failed(error) if !forgiven && may_be_the_requests_fault(&error) => {
+                        forgiven = true;
+                    }
                     Waited::Failed(error) => return self.failed(&asked, facts, &found, forwarded, error),
                     Waited::OtherVariant(more) => {
                         names.extend(more);
@@ -252,6 +257,11 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.errors.add();
         EngineError::Origin { error, must_validate: false, status: Box::new(forwarded.status()) }
     }
+}
+
+/// True where the origin was there and ended the exchange without a proper answer.
+fn may_be_the_requests_fault(error: &OriginError) -> bool {
+    matches!(error.fault, OriginFault::Closed | OriginFault::Malformed)
 }
 
 /// The names of the fields these responses vary on, sorted, each once.

@@ -87,7 +87,12 @@ pub(crate) fn freshen(
     keep_what_was_not_said(&mut record, stored.record, response);
     let verdict = judge(&record, facts.directives.must_understand, profile);
     record.admission = verdict.unwrap_or(stored.record.admission);
-    let fate = fate(&record, request, refused.or(verdict.err()), profile);
+    let sets_cookie = response.fields.contains("set-cookie") || response.fields.contains("set-cookie2");
+    let fate = match fate(&record, request, refused.or(verdict.err()), profile) {
+        // A cookie in a 304 is for whoever sent the cookie it answers to, whatever the stored lifetime allows.
+        Fate::Store if sets_cookie && profile.is_shared() => Fate::Keep(Reason::SetCookie),
+        fate => fate,
+    };
     head.fields.shrink();
     Freshened { index, record, head, fate }
 }

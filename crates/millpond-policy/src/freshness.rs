@@ -29,6 +29,21 @@ pub enum Basis {
 }
 
 impl Basis {
+    /// The name in kebab case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SMaxage => "s-maxage",
+            Self::MaxAge => "max-age",
+            Self::Expires => "expires",
+            Self::Heuristic => "heuristic",
+            Self::None => "none",
+            Self::Invalid => "invalid",
+            Self::DefaultTtl => "default-ttl",
+            Self::ForceCache => "force-cache",
+            Self::NegativeTtl => "negative-ttl",
+        }
+    }
+
     /// True for lifetimes that the response itself states.
     pub const fn is_explicit(self) -> bool {
         matches!(self, Self::SMaxage | Self::MaxAge | Self::Expires)

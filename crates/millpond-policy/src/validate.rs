@@ -9,6 +9,7 @@ use crate::reason::Reason;
 use crate::request::RequestFacts;
 use crate::reuse::{StaleCause, stale_on_error};
 use crate::stored::Times;
+use crate::vary::selects;
 use millpond_exchange::{Fields, Record, RequestHead, ResponseHead, StatusCode};
 
 /// The most entity tags sent in one If-None-Match.
@@ -124,8 +125,12 @@ fn identify(
     sent: &Fields,
     response: &ResponseHead,
 ) -> Vec<usize> {
+    // Only what this request selects may take over what the 304 says of it: variants with the same tag, as a server that
+    // compresses on the fly sends them, would otherwise become each other.
+    let selectable = |record: &Record| selects(record, sent);
     let matching = |fits: &dyn Fn(&Record) -> bool| -> Vec<usize> {
-        let mut found: Vec<usize> = (0..stored.len()).filter(|index| fits(stored[*index].record)).collect();
+        let fitting = |index: &usize| selectable(stored[*index].record) && fits(stored[*index].record);
+        let mut found: Vec<usize> = (0..stored.len()).filter(fitting).collect();
         found.sort_by_key(|index| {
             let record = stored[*index].record;
             (Some(*index) != selected, std::cmp::Reverse((record.date, record.response_time)))
@@ -177,8 +182,8 @@ fn identified_by_request(
         (None, _) => dated && record.last_modified_text.as_deref() == sent.get("if-modified-since"),
         (Some(_), None) => false,
     };
-    let candidates: Vec<usize> =
-        (0..stored.len()).filter(|index| asked_about(stored[*index].record)).collect();
+    let fits = |record: &Record| selects(record, sent) && asked_about(record);
+    let candidates: Vec<usize> = (0..stored.len()).filter(|index| fits(stored[*index].record)).collect();
     match (selected, candidates.as_slice()) {
         (Some(selected), found) if found.contains(&selected) => vec![selected],
         (_, [only]) => vec![*only],

@@ -95,7 +95,7 @@ impl Story {
         ];
         if let Outcome::Stored { record, lifetime, age, .. } = &self.outcome {
             lines.push(format!(
-                "Stored: yes. Age {age} s, fresh for {} s ({:?}).",
+                "Stored: yes. Age {age} s, fresh for {} s ({}).",
                 lifetime.secs, lifetime.basis
             ));
             let vary: Vec<&str> = record.vary.iter().map(|selector| &*selector.name).collect();
@@ -127,7 +127,7 @@ impl Story {
                 value["stored"] = json!(true);
                 value["age"] = json!(age);
                 value["fresh_for"] = json!(lifetime.secs);
-                value["basis"] = json!(format!("{:?}", lifetime.basis));
+                value["basis"] = json!(lifetime.basis.as_str());
                 value["vary"] = json!(record.vary.iter().map(|selector| &*selector.name).collect::<Vec<_>>());
             }
         }

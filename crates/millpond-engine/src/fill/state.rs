@@ -6,10 +6,15 @@ use millpond_exchange::{BodyError, BodyErrorKind, Fields, Record, ResponseHead};
 use millpond_store::{Entry, PartialReader};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// Bytes kept between the origin and the slowest reader once a body is too large to be stored.
-pub(crate) const PIPE_WINDOW: u64 = 1024 * 1024;
+pub(crate) const PIPE_WINDOW: u64 = 256 * 1024;
+
+/// How long the slowest of several readers may hold up the others of a pipe before it is cut off.
+const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The head of a response that is being stored.
 pub(crate) struct FillHead {
@@ -88,6 +93,15 @@ struct Members {
 }
 
 impl Members {
+    /// Cuts off those who hold up the others; a reader that is alone holds up nobody.
+    fn cut_slowest(&mut self) {
+        let slowest = self.offsets.values().copied().min();
+        let others = self.offsets.values().any(|offset| Some(*offset) > slowest);
+        if others {
+            self.offsets.retain(|_, offset| Some(*offset) != slowest);
+        }
+    }
+
     /// Drops what every reader has had: pieces of the window, and with the last byte before it the store's part, whose
     /// memory would otherwise be held for as long as the rest takes.
     fn trim(&mut self, stored: u64) {
@@ -186,16 +200,22 @@ impl Fill {
             members.window_len += len;
         }
         self.progress.send_modify(|progress| progress.received += len);
+        let mut deadline = Instant::now() + PIPE_PATIENCE;
         loop {
             let moved = self.member_moved.notified();
             {
                 let mut members = self.members();
+                if Instant::now() >= deadline {
+                    members.cut_slowest();
+                    deadline = Instant::now() + PIPE_PATIENCE;
+                }
                 members.trim(stored);
                 if members.offsets.is_empty() || members.window_len <= PIPE_WINDOW {
                     return;
                 }
             }
-            moved.await;
+            // Time running out is as good as a move: the loop looks again.
+            let _ = tokio::time::timeout_at(deadline, moved).await;
         }
     }
 

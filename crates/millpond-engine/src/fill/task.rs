@@ -9,18 +9,22 @@ use crate::origin::{InterimSink, Origin, OriginError, OriginFault, OriginRequest
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use millpond_exchange::{
-    Body, BodyError, BodyErrorKind, Fields, Frame, Key, PurgeMode, Record, RequestHead, ResponseHead,
-    Selector, StatusCode, Timestamp,
+    Body, BodyError, BodyErrorKind, Fields, Frame, Key, Record, RequestHead, ResponseHead, StatusCode,
+    Timestamp,
 };
 use millpond_policy::{Admitted, Fate, Freshened, Reason, RequestFacts, Stored, Times, Validated, Verdict};
 use millpond_store::{Entry, Epoch, NewEntry, Store, StoreError, Writer};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// With no reader left, a fill goes on when at most this many bytes are missing...
 const WORTH_FINISHING: u64 = 16 * 1024 * 1024;
 /// ...or at most one part in this many of the body.
 const WORTH_FINISHING_PART: u64 = 5;
+
+/// How long a fetch goes on without anyone waiting for its head: a client that reloads comes back within that time.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What a fill is to do.
 pub(crate) struct Plan {
@@ -153,7 +157,30 @@ impl<O: Origin> Task<O> {
             body: Body::Empty,
             interim: self.plan.interim.clone(),
         };
-        self.engine.fetch(request).await
+        tokio::select! {
+            fetched = self.engine.fetch(request) => fetched,
+            () = self.given_up() => Err(abandoned()),
+        }
+    }
+
+    /// Returns when nobody has waited for the head for a while: fetches that nobody wants would let a client that leaves
+    /// at once keep as many connections to the origin as it likes.
+    async fn given_up(&self) {
+        if self.fill.detached {
+            return std::future::pending().await;
+        }
+        loop {
+            self.fill.deserted().await;
+            tokio::time::sleep(GRACE).await;
+            if self.fill.has_members() {
+                continue;
+            }
+            // Whoever came before the place was given up is still here to be counted.
+            self.guard.leave();
+            if !self.fill.has_members() {
+                return;
+            }
+        }
     }
 
     fn judge(&self, sent: &RequestHead, response: &ResponseHead, times: Times) -> Validated {
@@ -210,9 +237,10 @@ impl<O: Origin> Task<O> {
                 shared.store.refresh(entry, record.clone(), head.clone(), self.plan.epoch).await.map(Some)
             }
             Fate::Keep(_) => Ok(None),
+            // The other variants are not concerned, and this one may only be used once the origin has spoken again.
             Fate::Remove(_) => {
-                let selector = Selector::Key(self.plan.key.clone());
-                shared.store.remove(&selector, PurgeMode::Hard, self.engine.now()).await.map(|_| None)
+                let stale = Record { stale_from: Some(self.engine.now()), ..entry.record.clone() };
+                shared.store.refresh(entry, stale, entry.head.clone(), self.plan.epoch).await.map(|_| None)
             }
         };
         match kept {
@@ -421,6 +449,6 @@ pub(crate) fn abandoned() -> OriginError {
     OriginError {
         fault: OriginFault::Closed,
         upstream: String::new(),
-        message: "the fetch was given up because this process is stopping".into(),
+        message: "the fetch was given up".into(),
     }
 }

@@ -130,3 +130,45 @@ async fn trailers_are_kept_and_replayed() {
     }
     assert_eq!(world.origin.count(), 1);
 }
+
+/// The origin hangs up on what one client wrote into its request; the others wrote nothing of the kind.
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_request_the_origin_will_not_have_does_not_fail_the_others() {
+    let world = World::new();
+    let open = gate();
+    let held = open.clone();
+    world.origin.says(move |head| match head.fields.contains("x-attack") {
+        true => Reply::hangs_up().behind(&held),
+        false => Reply::ok(TAGGED, "well"),
+    });
+    let attacker = world.clone();
+    let attack =
+        tokio::spawn(async move { attacker.read(request("GET", "/", &[("X-Attack", "1")])).await.line() });
+    settle().await;
+    let waiting = crowd(&world, 100);
+    settle().await;
+    assert_eq!(world.origin.count(), 1, "they wait for the attacker's fetch");
+    open.add_permits(1);
+    assert!(all(waiting).await.iter().all(|got| got.body == b"well"));
+    assert_eq!(in_time(attack).await.expect("it ends"), "failed origin-closed");
+    assert_eq!(world.origin.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_nobody_waits_for_any_more_is_given_up() {
+    let world = World::new();
+    let open = gate();
+    let held = open.clone();
+    world.origin.says(move |_| Reply::ok(TAGGED, "late").behind(&held));
+    let mut waiting = crowd(&world, 3);
+    settle().await;
+    waiting.abort_all();
+    while waiting.join_next().await.is_some() {}
+    // Longer than a client that reloads would take to come back.
+    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    settle().await;
+    open.add_permits(1);
+    settle().await;
+    assert_eq!((open.available_permits(), world.entries()), (1, 0), "the fetch is gone");
+    assert_eq!(world.get("/").await, "miss 200 late", "and nobody waits for it");
+}

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 const FRESH: &[(&str, &str)] = &[("Cache-Control", "max-age=60")];
-const PIPE_WINDOW: u64 = MIB;
+const PIPE_WINDOW: u64 = 256 * KIB;
 const OBJECT: u64 = 2 * MIB;
 const PIECE: u64 = 64 * KIB;
 
@@ -83,6 +83,30 @@ async fn past_the_limit_a_fill_is_a_pipe_for_its_readers() {
     slow.ends().await;
     assert_eq!((world.entries(), world.origin.count()), (0, 1));
     assert_eq!(world.engine.shared().counters.store_failures.get(), 0, "a limit is not a failure");
+}
+
+/// The clock of this test jumps ahead when nothing else can go on: that is how long the slow one is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_holds_up_the_others_of_a_pipe_is_cut_off() {
+    let world = small_world();
+    let (total, pulled) = (8 * MIB, Arc::new(AtomicU64::new(0)));
+    let open = gate();
+    world.origin.says_once(Reply::new(200, FRESH, generated(total, None, &pulled)).behind(&open));
+    let (mut fast, mut slow, ()) = tokio::join!(Reader::open(&world), Reader::open(&world), async {
+        settle().await;
+        open.add_permits(1);
+    });
+    fast.read_to(total).await;
+    fast.ends().await;
+    let cut = in_time(async {
+        loop {
+            match slow.stream.next().await {
+                Some(Ok(_)) => {}
+                end => break end,
+            }
+        }
+    });
+    assert!(matches!(cut.await, Some(Err(_))), "it must not look complete");
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,3 +119,25 @@ async fn authorised_responses_are_stored_only_where_that_is_allowed() {
         assert_eq!(world.line("GET", "/", &[("Authorization", "bob")]).await, second, "{directives}");
     }
 }
+
+/// The cookie that comes with a 304, or with the answer to a HEAD, is for whoever asked, and for nobody after.
+#[tokio::test(start_paused = true)]
+async fn a_cookie_that_comes_with_a_validation_is_not_kept() {
+    for method in ["GET", "HEAD"] {
+        let world = World::new();
+        world.origin.says(|head| {
+            let tag = ("ETag", "\"1\"");
+            match head.fields.get_str("cookie") {
+                Some(_) if head.method == "HEAD" => Reply::status(200, &[tag, ("Set-Cookie", "sid=secret")]),
+                Some(_) => Reply::status(304, &[tag, ("Set-Cookie", "sid=secret")]),
+                None => Reply::ok(&[tag, ("Cache-Control", "max-age=60")], "page"),
+            }
+        });
+        world.get("/").await;
+        let reload: Lines<'_> = &[("Cookie", "me"), ("Cache-Control", "no-cache")];
+        let asker = world.read(request(method, "/", reload)).await;
+        assert_eq!(asker.fields.get_str("set-cookie"), Some("sid=secret"), "{method}");
+        let next = world.read(request("GET", "/", &[])).await;
+        assert_eq!((next.outcome, next.fields.get_str("set-cookie")), ("hit", None), "{method}");
+    }
+}

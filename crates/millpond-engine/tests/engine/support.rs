@@ -74,11 +74,17 @@ impl Reply {
 
     /// Nobody is there.
     pub fn gone() -> Self {
-        let error = OriginError {
-            fault: OriginFault::Connect,
-            upstream: "http://o".into(),
-            message: "refused".into(),
-        };
+        Self::fails(OriginFault::Connect)
+    }
+
+    /// It ends the exchange without an answer.
+    pub fn hangs_up() -> Self {
+        Self::fails(OriginFault::Closed)
+    }
+
+    fn fails(fault: OriginFault) -> Self {
+        let error =
+            OriginError { fault, upstream: "http://o".into(), message: "as the test wants it".into() };
         Self { result: Err(error), gate: None }
     }
 

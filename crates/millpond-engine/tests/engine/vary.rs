@@ -69,3 +69,25 @@ async fn another_variant_does_not_hide_that_this_one_is_missing() {
     settle().await;
     assert_eq!(world.line("GET", "/", &[("X-Lang", "de")]).await, "hit 200 de");
 }
+
+/// Two variants of one tag, as a server that compresses on the fly sends them: a 304 for one says nothing of the other.
+#[tokio::test(start_paused = true)]
+async fn a_304_does_not_turn_one_variant_into_another() {
+    let world = World::new();
+    world.origin.says(|head| {
+        let lines: Lines<'_> = &[("Cache-Control", "max-age=60"), ("Vary", "Cookie"), ("ETag", "\"same\"")];
+        if head.fields.contains("if-none-match") {
+            return Reply::status(304, lines);
+        }
+        Reply::ok(lines, head.fields.get_str("cookie").unwrap_or("nobody"))
+    });
+    for user in ["alice", "bob"] {
+        world.line("GET", "/", &[("Cookie", user)]).await;
+    }
+    let reload: Lines<'_> = &[("Cookie", "alice"), ("Cache-Control", "no-cache")];
+    assert_eq!(world.line("GET", "/", reload).await, "validated 200 alice");
+    for user in ["alice", "bob"] {
+        assert_eq!(world.line("GET", "/", &[("Cookie", user)]).await, format!("hit 200 {user}"));
+    }
+    assert_eq!(world.origin.count(), 3);
+}
