@@ -96,7 +96,8 @@ impl Story {
         if let Outcome::Stored { record, lifetime, age, .. } = &self.outcome {
             lines.push(format!(
                 "Stored: yes. Age {age} s, fresh for {} s ({}).",
-                lifetime.secs, lifetime.basis
+                lifetime.secs,
+                lifetime.basis.as_str()
             ));
             let vary: Vec<&str> = record.vary.iter().map(|selector| &*selector.name).collect();
             if !vary.is_empty() {
