@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::hit::key_of;
 use crate::origin::{Origin, OriginRequest};
 use crate::told::Forwarded;
-use millpond_exchange::{PurgeMode, RequestHead, ResponseHead, Selector, url};
+use millpond_exchange::{Fields, Method, PurgeMode, RequestHead, ResponseHead, Selector, url};
 use std::sync::Arc;
 
 impl<O: Origin> Engine<O> {
@@ -26,11 +26,13 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.bypassed.add();
         self.invalidate(&request, &response.head, &context).await;
         millpond_policy::remove_own_fields(&mut response.head.fields);
+        // The content that HEAD leaves out still has a length (RFC 9110 section 9.3.2).
+        let announce = if request.method == Method::HEAD { length(&response.head.fields) } else { None };
         let status = forwarded.answered(response.head.status.as_u16());
         Ok(Answer {
             head: AnswerHead::Own(response.head),
             body: response.body,
-            announce: None,
+            announce,
             age: None,
             outcome: Outcome::Bypass,
             status,
@@ -51,4 +53,11 @@ impl<O: Origin> Engine<O> {
             }
         }
     }
+}
+
+/// Content-Length, where it is one number.
+fn length(fields: &Fields) -> Option<u64> {
+    let mut lines = fields.get_all("content-length");
+    let line = lines.next().filter(|line| lines.next().is_none() && line.iter().all(u8::is_ascii_digit))?;
+    std::str::from_utf8(line).ok()?.parse().ok()
 }

@@ -9,8 +9,8 @@ use crate::respond::{self, Terms};
 use crate::timer::Timer;
 use crate::workspace::Workspace;
 use crate::{
-    ConnInfo, DrainSignal, Finished, FrontLimits, Outcome, Refusal, Reply, Request, Service, Upgraded,
-    WireHead,
+    ConnInfo, DrainSignal, Finished, FrontLimits, Outcome, Refusal, Reply, Request, Service, Transport,
+    Upgraded, WireHead,
 };
 use bytes::BytesMut;
 use millpond_exchange::Body;
@@ -19,7 +19,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 /// How a connection ended.
@@ -77,7 +76,7 @@ pub async fn serve_connection<S, IO>(
 ) -> ConnectionEnd
 where
     S: Service,
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    IO: Transport,
 {
     let mut conn = Connection::new(io, limits, drain);
     let next = loop {
@@ -108,7 +107,7 @@ where
     end
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
+impl<IO: Transport> Connection<IO> {
     fn new(io: IO, limits: Arc<FrontLimits>, drain: DrainSignal) -> Self {
         Self {
             io,

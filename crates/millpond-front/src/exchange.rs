@@ -8,7 +8,8 @@ use crate::incoming::{Incoming, Piece};
 use crate::link::Link;
 use crate::respond::{self, Filled, Streaming, Terms};
 use crate::{
-    ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, UpgradeHandler, workspace,
+    ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, Transport, UpgradeHandler,
+    workspace,
 };
 use futures_util::future::BoxFuture;
 use http::StatusCode;
@@ -16,7 +17,6 @@ use millpond_exchange::{Body, BodyError, BodyErrorKind, Frame};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 /// Bytes that are read beyond the request while the service works; reading on is what tells that the client is gone.
@@ -67,6 +67,8 @@ struct Exchange<'a, S: Service, IO> {
     link: Arc<Link>,
     /// The reply is [`Service::ready`]'s: the request is still in the workspace.
     is_ready: bool,
+    /// The reply's content lasts until the connection closes, and is not complete.
+    ends_by_close: bool,
     stage: Stage<'a, S::Log>,
     received: Instant,
     write_deadline: Option<Instant>,
@@ -77,7 +79,7 @@ struct Exchange<'a, S: Service, IO> {
 struct Dead;
 
 /// Runs [`Service::call`] and sends its reply.
-pub(crate) async fn call<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(
+pub(crate) async fn call<S: Service, IO: Transport>(
     conn: &mut Connection<IO>,
     service: &S,
     info: &ConnInfo,
@@ -97,7 +99,7 @@ pub(crate) async fn call<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(
 }
 
 /// Sends a reply that [`Service::ready`] gave and that is not all in memory.
-pub(crate) async fn reply<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(
+pub(crate) async fn reply<S: Service, IO: Transport>(
     conn: &mut Connection<IO>,
     service: &S,
     info: &ConnInfo,
@@ -112,15 +114,13 @@ pub(crate) async fn reply<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>
     run(Exchange { is_ready: true, ..exchange }).await
 }
 
-async fn run<S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send>(
-    mut exchange: Exchange<'_, S, IO>,
-) -> Ended {
+async fn run<S: Service, IO: Transport>(mut exchange: Exchange<'_, S, IO>) -> Ended {
     let ended = poll_fn(|cx| exchange.poll(cx)).await;
     exchange.link.cut();
     exchange.conclude(ended)
 }
 
-impl<'a, S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'a, S, IO> {
+impl<'a, S: Service, IO: Transport> Exchange<'a, S, IO> {
     fn new(
         conn: &'a mut Connection<IO>,
         (service, info): (&'a S, &'a ConnInfo),
@@ -138,6 +138,7 @@ impl<'a, S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'a, S, 
             body_begun: false,
             link,
             is_ready: false,
+            ends_by_close: false,
             stage,
             received,
             write_deadline: None,
@@ -201,6 +202,10 @@ impl<'a, S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'a, S, 
                 return false;
             }
         };
+        if begun.rest.as_ref().is_some_and(Streaming::ends_by_close) {
+            self.ends_by_close = true;
+            self.conn.io.reset_on_close(true);
+        }
         self.stage = Stage::Sending(Sending {
             status,
             rest: begun.rest,
@@ -238,10 +243,12 @@ impl<'a, S: Service, IO: AsyncRead + AsyncWrite + Unpin + Send> Exchange<'a, S, 
         match &self.stage {
             Stage::Sending(sending) if sending.rest.is_none() => {
                 if sending.broken {
-                    Err(Dead)
-                } else {
-                    Ok(true)
+                    return Err(Dead);
                 }
+                if std::mem::take(&mut self.ends_by_close) {
+                    self.conn.io.reset_on_close(false);
+                }
+                Ok(true)
             }
             _ => Ok(false),
         }

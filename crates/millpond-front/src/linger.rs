@@ -1,15 +1,15 @@
 //! After the reply: taking in what the client still sends, so that it is not met with a reset.
 
+use crate::Transport;
 use crate::connection::Connection;
 use crate::incoming::{Incoming, Piece};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
+impl<IO: Transport> Connection<IO> {
     /// Reads the rest of a request body that nobody wants; false when that is too much, too slow or not possible.
     pub(crate) async fn drain_body(&mut self, incoming: &mut Incoming) -> bool {
         let deadline = Instant::now() + self.limits.linger_timeout;

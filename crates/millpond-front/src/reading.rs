@@ -4,11 +4,10 @@ use crate::connection::Connection;
 use crate::head::{self, Facts, Scan, Scanner};
 use crate::wire::is_token_byte;
 use crate::workspace::Workspace;
-use crate::{ConnectionEnd, Refusal};
+use crate::{ConnectionEnd, Refusal, Transport};
 use bytes::Buf as _;
 use millpond_exchange::Scheme;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 /// Why there is no next request.
@@ -28,7 +27,7 @@ pub(crate) struct Reading {
     deadline: Option<Instant>,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Connection<IO> {
+impl<IO: Transport> Connection<IO> {
     /// The next request, read into the workspace.
     pub(crate) fn poll_request(
         &mut self,

@@ -183,6 +183,11 @@ pub(crate) enum Filled {
 }
 
 impl Streaming {
+    /// True when nothing but the end of the connection tells where the content ends.
+    pub(crate) fn ends_by_close(&self) -> bool {
+        self.coding == Coding::UntilClose
+    }
+
     /// Moves frames into `out` until the high-water mark, the end, or the stream has nothing ready.
     pub(crate) fn poll_fill(&mut self, out: &mut Outgoing, cx: &mut Context<'_>) -> Poll<Filled> {
         while out.len() < HIGH_WATER {

@@ -18,9 +18,29 @@ use std::time::{Duration, UNIX_EPOCH};
 /// Lines are written once this many bytes have gathered.
 const BLOCK: usize = 64 * 1024;
 
-/// Names of query parameters whose values are secrets often enough not to be logged.
-const SECRET_NAMES: [&str; 9] =
-    ["key", "token", "secret", "password", "passwd", "signature", "sig", "auth", "code"];
+/// Names of query parameters, or parts of names, whose values are secrets often enough not to be logged.
+const SECRET_NAMES: [&str; 20] = [
+    "key",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "pass",
+    "signature",
+    "sig",
+    "auth",
+    "code",
+    "credential",
+    "credentials",
+    "bearer",
+    "jwt",
+    "otp",
+    "pin",
+    "sid",
+    "session",
+    "sessionid",
+];
 
 /// One request, as logged.
 pub(crate) struct Line<'a> {
@@ -133,7 +153,9 @@ fn text(block: &mut Block, line: &Line<'_>) {
     out.extend_from_slice(b" \"");
     out.extend_from_slice(line.method.as_bytes());
     out.push(b' ');
+    let shown = out.len();
     target(out, line.target);
+    escape_from(out, shown);
     out.extend_from_slice(b"\" ");
     number(out, u64::from(outcome.status.as_u16()));
     out.push(b' ');
@@ -150,6 +172,21 @@ fn text(block: &mut Block, line: &Line<'_>) {
         out.extend_from_slice(b" cut");
     }
     out.push(b'\n');
+}
+
+/// Writes what `out` has from `start` on so that it ends neither its quotes nor its line: as `\xHH`.
+fn escape_from(out: &mut Vec<u8>, start: usize) {
+    let plain = |b: &u8| matches!(*b, b' '..=b'~') && !matches!(*b, b'"' | b'\\');
+    if out[start..].iter().all(plain) {
+        return;
+    }
+    for byte in out.split_off(start) {
+        if plain(&byte) {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(format!("\\x{byte:02X}").as_bytes());
+        }
+    }
 }
 
 fn number(out: &mut Vec<u8>, number: u64) {
@@ -207,8 +244,9 @@ fn target(out: &mut Vec<u8>, target: &str) {
         return;
     };
     out.extend_from_slice(path.as_bytes());
-    for (at, parameter) in query.split('&').enumerate() {
-        out.push(if at == 0 { b'?' } else { b'&' });
+    out.push(b'?');
+    for piece in query.split_inclusive(['&', ';']) {
+        let parameter = piece.trim_end_matches(['&', ';']);
         match parameter.split_once('=') {
             Some((name, _)) if is_secret(name) => {
                 out.extend_from_slice(name.as_bytes());
@@ -216,13 +254,14 @@ fn target(out: &mut Vec<u8>, target: &str) {
             }
             _ => out.extend_from_slice(parameter.as_bytes()),
         }
+        out.extend_from_slice(&piece.as_bytes()[parameter.len()..]);
     }
 }
 
-/// True for `token`, `api_key`, `X-Amz-Signature` and their like.
+/// True for `token`, `api_key`, `auth[0]`, `X-Amz-Signature` and their like.
 fn is_secret(name: &str) -> bool {
     let name = plain(name).to_ascii_lowercase();
-    name.split(['_', '-', '.']).any(|part| SECRET_NAMES.contains(&part))
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| SECRET_NAMES.contains(&part))
         || SECRET_NAMES.iter().any(|secret| secret.len() > 4 && name.contains(secret))
         || name.ends_with("key")
 }

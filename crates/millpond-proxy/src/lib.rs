@@ -17,6 +17,7 @@ mod rewrite;
 mod route;
 mod server;
 mod service;
+mod unkeyed;
 mod upstream;
 
 pub use profile::profile_for;

@@ -1,6 +1,6 @@
 //! The one place where errors become responses: `application/problem+json` (RFC 9457) with the request's id.
 
-use millpond_engine::{EngineError, OriginFault};
+use millpond_engine::{EngineError, OriginError, OriginFault};
 use millpond_exchange::{Body, ResponseHead, StatusCode};
 use millpond_policy::CacheStatus;
 
@@ -44,6 +44,23 @@ impl Problem {
     }
 }
 
+/// What strangers may read of a failure: its kind and the way out. Addresses and names of origins are for the log, so where the
+/// words of the layers below may hold them, others stand in their place.
+fn told(error: &OriginError) -> &str {
+    match error.fault {
+        OriginFault::Connect => {
+            "no connection to it could be made; it is down, out of reach, or its name is unknown"
+        }
+        OriginFault::Tls if error.message.contains("--upstream-ca") => {
+            "nobody here vouches for its TLS certificate; name its authority with --upstream-ca FILE"
+        }
+        OriginFault::Tls => {
+            "its TLS handshake failed, or its certificate is not valid for its name and this time"
+        }
+        _ => &error.message,
+    }
+}
+
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
@@ -52,7 +69,10 @@ impl From<EngineError> for Problem {
                 // RFC 9111 section 5.2.2.2 wants 504 where must-revalidate stands between the client and what is stored.
                 let code =
                     if late || must_validate { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
-                let detail = format!("The origin did not answer as it should: {error}.");
+                let detail = format!(
+                    "The origin did not answer as it should: {}. The server's log has more.",
+                    told(&error)
+                );
                 Self { cache_status: Some(status), ..Self::new(code, error.fault.as_str(), detail) }
             }
             EngineError::NotCached { reason, status } => {

@@ -1,18 +1,26 @@
 //! A request as received, made into the one that goes to the origin.
 
 use crate::route::Route;
+use crate::unkeyed;
 use millpond_config::FieldRules;
-use millpond_exchange::{Fields, Method, RequestHead, Version};
+use millpond_exchange::url::normalise_authority;
+use millpond_exchange::{Fields, Method, RequestHead, Scheme, Version};
 use millpond_policy::remove_connection_fields;
 use std::net::IpAddr;
 
-/// The facts of the connection a request came over.
+/// The facts of the connection a request came over, and what becomes of its answer.
 pub(crate) struct Sender<'a> {
     pub peer: Option<IpAddr>,
     /// The peer's own forwarding fields are believed.
     pub trusted: bool,
+    /// The scheme the client used: what the key has, and never what an absolute-form target says.
+    pub scheme: Scheme,
     pub request_id: &'a str,
     pub accepts_trailers: bool,
+    /// The request has content, of a known length or not.
+    pub has_content: bool,
+    /// The answer may be given to others.
+    pub shareable: bool,
 }
 
 /// The head for the origin. `upgrade` keeps the fields that ask for another protocol.
@@ -26,7 +34,8 @@ pub(crate) fn for_origin(
     let mut head = RequestHead {
         method: received.method.clone(),
         scheme: target.scheme,
-        authority: target.authority.to_owned(),
+        // As the key has it: an origin that writes links from its Host must find every spelling of it the same.
+        authority: normalise_authority(target.scheme, target.authority).into_owned(),
         path_and_query: route.context.query.apply(&target.path_and_query).into_owned(),
         version: Version::HTTP_11,
         fields: received.fields.clone(),
@@ -34,6 +43,11 @@ pub(crate) fn for_origin(
     let protocol = received.fields.get("upgrade").map(<[u8]>::to_vec).filter(|_| upgrade);
     remove_connection_fields(&mut head.fields);
     head.fields.remove("content-length");
+    if !sender.has_content {
+        // RFC 9110 section 10.1.1: 100-continue is about content; an origin may wait for what never comes.
+        head.fields.remove("expect");
+    }
+    unkeyed::strip(&mut head.fields, route, sender.shareable);
     set(&mut head.fields, "Host", &head.authority);
     forwarding_fields(&mut head.fields, route, received, sender);
     append(&mut head.fields, "Via", via(received.version));
@@ -60,47 +74,31 @@ fn count_forward(head: &mut RequestHead) {
 
 /// RFC 7239 and its X- forerunners. A client's own are believed only from a trusted proxy.
 ///
-/// A request that may be answered for others carries X-Forwarded-Host only where the client's host is part of the key: an
-/// origin that builds links from it would otherwise write one client's host into everyone's copy.
+/// A request that may be answered for others carries the client's host only where that is part of the key, and of what earlier
+/// proxies have said no more than the chain of addresses in X-Forwarded-For: an origin that builds links from the rest would
+/// write one client's words into everyone's copy.
 fn forwarding_fields(fields: &mut Fields, route: &Route, received: &RequestHead, sender: &Sender<'_>) {
     const NAMES: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
     if !sender.trusted {
         fields.retain(|field| !NAMES.iter().any(|name| field.is(name)));
     }
-    let shareable = received.method == Method::GET || received.method == Method::HEAD;
-    let host = (!shareable || route.preserve_host).then_some(received.authority.as_str());
-    if host.is_none() {
-        forget_hosts(fields);
-    }
+    let told = !sender.shareable || route.preserve_host;
+    let authority = normalise_authority(route.context.upstream.scheme, &received.authority);
+    let host = Some(&*authority).filter(|host| told && !host.is_empty());
     if let Some(peer) = sender.peer {
         let before = joined(fields, "x-forwarded-for");
         set(fields, "X-Forwarded-For", format!("{before}{peer}"));
         let before = joined(fields, "forwarded");
-        set(fields, "Forwarded", format!("{before}{}", forwarded(peer, received.scheme.as_str(), host)));
+        // Behind the elements of others ours is about the connection they came over; alone it speaks for the client.
+        let scheme = if before.is_empty() { sender.scheme } else { received.scheme };
+        set(fields, "Forwarded", format!("{before}{}", forwarded(peer, scheme.as_str(), host)));
     }
-    if !fields.contains("x-forwarded-proto") {
-        set(fields, "X-Forwarded-Proto", received.scheme.as_str());
-    }
-    if let Some(host) = host.filter(|host| !host.is_empty() && !fields.contains("x-forwarded-host")) {
+    // One token, the one that is keyed, in place of lists, repeated lines and words nobody knows.
+    set(fields, "X-Forwarded-Proto", sender.scheme.as_str());
+    if let Some(host) = host.filter(|_| !fields.contains("x-forwarded-host")) {
         set(fields, "X-Forwarded-Host", host);
     }
     set(fields, "X-Request-Id", sender.request_id);
-}
-
-/// Takes the hosts out of what earlier proxies have added.
-fn forget_hosts(fields: &mut Fields) {
-    fields.remove("x-forwarded-host");
-    let Some(before) = fields.get("forwarded").map(|_| joined(fields, "forwarded")) else { return };
-    let without = |element: &str| -> Option<String> {
-        let kept = |pair: &&str| !pair.trim_start().to_ascii_lowercase().starts_with("host=");
-        let pairs: Vec<&str> = element.trim().split(';').filter(kept).collect();
-        (!pairs.concat().is_empty()).then(|| pairs.join(";"))
-    };
-    let elements: Vec<String> = before.split(',').filter_map(without).collect();
-    fields.remove("forwarded");
-    if !elements.is_empty() {
-        set(fields, "Forwarded", elements.join(", "));
-    }
 }
 
 /// One element of Forwarded (RFC 7239 section 4); an IPv6 address is bracketed and quoted (section 6).
@@ -109,8 +107,7 @@ fn forwarded(peer: IpAddr, proto: &str, host: Option<&str>) -> String {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("\"[{address}]\""),
     };
-    let host =
-        host.filter(|host| !host.is_empty()).map(|host| format!(";host=\"{host}\"")).unwrap_or_default();
+    let host = host.map(|host| format!(";host=\"{host}\"")).unwrap_or_default();
     format!("for={node};proto={proto}{host}")
 }
 

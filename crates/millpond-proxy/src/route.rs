@@ -2,6 +2,7 @@
 
 use crate::hint::Hint;
 use crate::profile;
+use crate::unkeyed::reads_as;
 use millpond_config::{Config, FieldRules, HostPattern, Pass, PathPrefix};
 use millpond_engine::{Context, Target};
 use millpond_exchange::Scheme;
@@ -66,6 +67,13 @@ impl Route {
             request_body: route.limits.request_body.bytes(),
             context: Arc::new(context),
         }
+    }
+
+    /// True when `name` may be read as a field that this route's rules set, remove, or look for.
+    pub fn handles(&self, name: &str) -> bool {
+        let rules = &self.request_fields;
+        let rewritten = rules.set.keys().chain(&rules.remove).any(|known| reads_as(name, known.as_str()));
+        rewritten || self.pass.fields.iter().any(|known| reads_as(name, known.as_str()))
     }
 
     fn takes(&self, host: &str, path: &str) -> bool {

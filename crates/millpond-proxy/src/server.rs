@@ -29,6 +29,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How long accepting pauses when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a connection taken up while the listener closes may take to send what it was opened for.
+const LATE_REQUEST: Duration = Duration::from_millis(50);
 /// How long a client over the limit may take to read that it is.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Clients that are told so at one time; beyond these, connections are just closed.
@@ -145,6 +147,7 @@ impl Server {
         let open = Arc::new(AtomicUsize::new(0));
         let refused = Arc::new(AtomicUsize::new(0));
         let ids = Arc::new(AtomicU64::new(1));
+        let drain = Drain::new();
         let mut workers = Vec::new();
         for (index, (listener, service)) in self.listeners.into_iter().zip(self.services).enumerate() {
             let worker = Worker {
@@ -154,6 +157,7 @@ impl Server {
                 open: Arc::clone(&open),
                 refused: Arc::clone(&refused),
                 ids: Arc::clone(&ids),
+                drain: drain.clone(),
                 drain_timeout: self.drain_timeout,
                 stopping: stopping.clone(),
             };
@@ -254,6 +258,9 @@ struct Worker {
     /// Clients that are being told that there is no place.
     refused: Arc<AtomicUsize>,
     ids: Arc<AtomicU64>,
+    /// One for all workers: what a worker fetches may be read by connections of another, so that none ends before all of
+    /// them have what they wait for.
+    drain: Drain,
     drain_timeout: Duration,
     stopping: watch::Receiver<bool>,
 }
@@ -267,13 +274,12 @@ impl Worker {
                 return;
             }
         };
-        let drain = Drain::new();
         let mut tick = tokio::time::interval(LOG_INTERVAL);
         let mut stopping = self.stopping.clone();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.accept(stream, peer, &drain),
+                    Ok((stream, peer)) => self.accept(stream, peer, None),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -283,11 +289,11 @@ impl Worker {
                 _ = stopping.wait_for(|stop| *stop) => break,
             }
         }
-        drop(listener);
-        drain.start();
-        if tokio::time::timeout(self.drain_timeout, drain.finished()).await.is_err() {
+        self.accept_pending(listener);
+        self.drain.start();
+        if tokio::time::timeout(self.drain_timeout, self.drain.finished()).await.is_err() {
             tracing::warn!(
-                connections = drain.connections(),
+                connections = self.drain.connections(),
                 "connections cut at the end of the drain timeout"
             );
         }
@@ -300,7 +306,25 @@ impl Worker {
         }
     }
 
-    fn accept(&mut self, stream: TcpStream, peer: SocketAddr, drain: &Drain) {
+    /// Takes what the kernel has accepted for a listener that is about to close: to these clients they are connected, and
+    /// closing it would reset them.
+    fn accept_pending(&mut self, listener: TcpListener) {
+        let listener = match listener.into_std() {
+            Ok(listener) => listener,
+            Err(error) => return tracing::debug!(%error, "pending connections are not taken"),
+        };
+        // The socket does not block: the first error, as a rule, says that there are no more.
+        while let Ok((stream, peer)) = listener.accept() {
+            match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                Ok(stream) => self.accept(stream, peer, Some(LATE_REQUEST)),
+                Err(error) => tracing::debug!(%error, "a pending connection is not taken"),
+            }
+        }
+    }
+
+    /// Serves a connection. With `patience`, its first request is given that long to come before a shutdown under way closes
+    /// the connection as an idle one.
+    fn accept(&mut self, stream: TcpStream, peer: SocketAddr, patience: Option<Duration>) {
         let place = Place::take(&self.open);
         if place.count > self.most {
             tracing::warn!(%peer, limit = self.most, "connection refused: limits.connections reached");
@@ -322,8 +346,13 @@ impl Worker {
             local: stream.local_addr().ok(),
             scheme: Scheme::Http,
         };
-        let (service, limits, signal) = (Arc::clone(&self.service), Arc::clone(&self.limits), drain.signal());
+        let (service, limits, signal) =
+            (Arc::clone(&self.service), Arc::clone(&self.limits), self.drain.signal());
         tokio::spawn(async move {
+            if let Some(patience) = patience {
+                // Whether anything came is for the connection itself to find out.
+                let _ = tokio::time::timeout(patience, stream.readable()).await;
+            }
             let end = serve_connection(stream, info, service, limits, signal).await;
             tracing::trace!(?end, "connection closed");
             drop(place);

@@ -132,6 +132,10 @@ impl<O: Origin> CacheService<O> {
         if let Cow::Owned(normal) = normalise_path_and_query(&request.head.path_and_query) {
             request.head.path_and_query = normal;
         }
+        // An absolute-form target names a scheme of its own. What the connection is decides what origins are told.
+        if request.form == TargetForm::Absolute && request.head.scheme != conn.scheme {
+            return Err(wrong_scheme(request.head.scheme, conn.scheme));
+        }
         let route = self.route(&request)?;
         if let Some(answer) = last_hop(&request.head) {
             return Err(answer);
@@ -139,23 +143,29 @@ impl<O: Origin> CacheService<O> {
         let Watched { body, fault } = watched(body, request.body_length, route.request_body)?;
         let upgrade = asks_for_upgrade(&request.head);
         let peer = conn.peer.map(|peer| peer.ip());
+        let client_scheme = self.client_scheme(&request.head, conn);
+        let pass = pass_reason(route, &request.head, &request.head.path_and_query);
+        let has_content = request.body_length != Some(0);
         let sender = Sender {
             peer,
             trusted: self.trusts(peer),
+            scheme: client_scheme.unwrap_or(conn.scheme),
             request_id: &note.request_id,
             accepts_trailers: request.accepts_trailers,
+            has_content,
+            shareable: pass.is_none() && matches!(request.head.method, Method::GET | Method::HEAD),
         };
         let head = for_origin(route, &request.head, &sender, upgrade);
-        let expects = request.head.fields.contains("expect");
+        let expects = has_content && request.head.fields.contains("expect");
         let (gate, opened) = watch::channel(false);
         let body = if expects { expect::gated(body, opened) } else { body };
         let exchange = Exchange {
             head,
             body,
             context: Arc::clone(&route.context),
-            pass: pass_reason(route, &request.head, &request.head.path_and_query),
+            pass,
             upgrade,
-            client_scheme: self.client_scheme(&request.head, conn),
+            client_scheme,
             interim: Some(expect::sink(interim, expects.then_some(gate))),
         };
         match self.engine.handle(exchange).await {
@@ -257,6 +267,12 @@ fn not_allowed(kind: &'static str, detail: &str) -> Problem {
         fields: vec![("Allow", ALLOWED.to_owned())],
         ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, kind, detail)
     }
+}
+
+fn wrong_scheme(named: Scheme, used: Scheme) -> Problem {
+    let detail =
+        format!("The target is an {named} URL, but this connection is {used}; ask for it over {named}.");
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "scheme", detail)
 }
 
 fn misdirected(authority: &str) -> Problem {

@@ -137,9 +137,12 @@ async fn a_leader_whose_request_the_origin_will_not_have_does_not_fail_the_other
     let world = World::new();
     let open = gate();
     let held = open.clone();
-    world.origin.says(move |head| match head.fields.contains("x-attack") {
-        true => Reply::hangs_up().behind(&held),
-        false => Reply::ok(TAGGED, "well"),
+    world.origin.says(move |head| {
+        if head.fields.contains("x-attack") {
+            Reply::hangs_up().behind(&held)
+        } else {
+            Reply::ok(TAGGED, "well")
+        }
     });
     let attacker = world.clone();
     let attack =

@@ -1,5 +1,6 @@
 //! A transport that counts calls, and can be one without vectored writes.
 
+use millpond_front::Transport;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ impl<IO> Counted<IO> {
         polled
     }
 }
+
+impl<IO: Transport> Transport for Counted<IO> {}
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Counted<IO> {
     fn poll_read(

@@ -11,7 +11,7 @@ use millpond_exchange::{
 };
 use millpond_front::{
     ConnInfo, ConnectionEnd, Drain, Finished, FrontLimits, Interim, Outcome, Refusal, Reply, Request,
-    Service, TargetForm, WireHead, serve_connection,
+    Service, TargetForm, Transport, WireHead, serve_connection,
 };
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -305,7 +305,7 @@ pub fn connect_sized(limits: FrontLimits, pipe: usize) -> Client {
 /// Serves `theirs` and speaks over `io`.
 pub fn serve<A, B>(io: A, theirs: B, limits: FrontLimits) -> Client<A>
 where
-    B: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Transport,
 {
     let (script, drain) = (Arc::new(Script::default()), Drain::new());
     let server = tokio::spawn(serve_connection(

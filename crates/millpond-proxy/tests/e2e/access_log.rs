@@ -60,6 +60,15 @@ async fn secrets_in_queries_are_left_out() {
         "/a?PASSWORD=SECRET",
         "/a?%74oken=SECRET",
         "/a?apiKey=SECRET",
+        "/a?auth[0]=SECRET",
+        "/a?X-Amz-Credential=SECRET",
+        "/a?X-Amz-Security-Token=SECRET",
+        "/a?q=1;sid=SECRET;r=2",
+        "/a?session=SECRET",
+        "/a?user%5Bpwd%5D=SECRET",
+        "/a?id:pin=SECRET",
+        "/a?jwt=SECRET&otp=SECRET;pass=SECRET",
+        "/a?PHP.sessionid=SECRET",
     ];
     let requests: Vec<(&str, &str)> = targets.iter().map(|target| ("GET", *target)).collect();
     for format in ["text", "json"] {
@@ -71,4 +80,16 @@ async fn secrets_in_queries_are_left_out() {
         );
         assert_eq!(lines.iter().filter(|line| line.contains("page=2")).count(), 2);
     }
+}
+
+/// What a client writes into a target can neither end the field it stands in nor the line.
+#[tokio::test]
+async fn targets_cannot_forge_a_line() {
+    let targets = [r#"/a"\b"#, r#"/"%20200%200?token=x;y=z"#];
+    let requests: Vec<(&str, &str)> = targets.iter().map(|target| ("GET", *target)).collect();
+    let mut lines = logged("text", &requests).await;
+    lines.sort_by_key(|line| !line.contains("/a"));
+    let shown: Vec<&str> = lines.iter().filter_map(|line| line.split('"').nth(1)).collect();
+    assert_eq!(shown, [r"GET /a\x22\x5Cb", r"GET /\x22%20200%200?token=[redacted];y=z"], "{lines:#?}");
+    assert!(lines.iter().all(|line| line.matches('"').count() == 2), "{lines:#?}");
 }

@@ -97,6 +97,11 @@ async fn exchanges_beyond_the_origins_limit_wait() {
     one.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await;
     origin.until_asked(1).await;
     two.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // Answers to others keep both workers turning: time enough for a request that nothing held back to get through.
+    for _ in 0..50 {
+        assert_eq!(proxy.client().await.ask("TRACE", "/", "").await.status, 405);
+    }
+    assert_eq!(origin.asked().len(), 1, "the second waits for the first");
     origin.tell();
     assert_eq!(one.reply().await.text(), "ok");
     origin.until_asked(2).await;
@@ -194,6 +199,94 @@ async fn waiting_reply(client: &mut Client, origin: &Origin) -> String {
         }
         () = teller => unreachable!("it tells for ever"),
     }
+}
+
+/// A fetch that several wait for runs on one worker, which may have no connection of its own left.
+#[tokio::test]
+async fn stop_lets_waiters_on_every_worker_finish() {
+    const PIECES: usize = 30;
+    // Which worker a connection falls to is the kernel's choice: one round in two puts leader and waiter apart.
+    for round in 0..8 {
+        let origin = Origin::start(|mut conn| async move {
+            while conn.request().await.is_some() {
+                conn.send(format!(
+                    "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {PIECES}\r\n\r\n"
+                ))
+                .await;
+                for _ in 0..PIECES {
+                    conn.told().await;
+                    conn.send("x").await;
+                }
+            }
+        })
+        .await;
+        let proxy = proxy(&origin).set("workers", 2).start();
+        let (mut leader, mut waiter) = (proxy.client().await, proxy.client().await);
+        for client in [&mut leader, &mut waiter] {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            client.head().await;
+        }
+        leader.stream.set_zero_linger().unwrap();
+        drop(leader);
+        proxy.stop();
+        // Piece by piece, so that the workers get round to whatever they would end with.
+        for _ in 0..PIECES {
+            origin.tell();
+            waiter.expect(b"x").await;
+        }
+        assert_eq!((waiter.rest().await.as_slice(), origin.asked().len()), (&b""[..], 1), "round {round}");
+        proxy.stopped().await;
+    }
+}
+
+/// Content that only the end of the connection delimits must not look whole when it is not (RFC 9112 section 8).
+#[tokio::test]
+async fn cut_content_of_unknown_length_ends_an_old_clients_connection_with_a_reset() {
+    use std::io::ErrorKind;
+    use tokio::io::AsyncReadExt as _;
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    for (rest, then, expected) in [
+        ("0\r\n\r\n", Then::Keep, None),
+        ("", Then::Close, Some(ErrorKind::ConnectionReset)),
+        ("", Then::Keep, Some(ErrorKind::ConnectionReset)),
+    ] {
+        let origin = Origin::script([step(format!("{head}{rest}"), then)]).await;
+        let proxy = proxy(&origin).set("limits.drain_timeout", "100ms").start();
+        let mut client = proxy.client().await;
+        client.send("GET / HTTP/1.0\r\n\r\n").await;
+        if then == Then::Keep {
+            assert_eq!(client.head().await.status, 200);
+            // In the last row the shutdown cuts the answer.
+            proxy.stop();
+        }
+        let mut rest = Vec::new();
+        let read = crate::support::soon(client.stream.read_to_end(&mut rest)).await;
+        assert_eq!(read.err().map(|error| error.kind()), expected, "{then:?}");
+    }
+}
+
+/// Connections that the kernel has accepted when the listener closes are served.
+#[tokio::test]
+async fn stop_resets_no_pending_connection() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).start();
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        // Without giving way, so that the worker does not keep up.
+        let mut stream = std::net::TcpStream::connect(proxy.address).unwrap();
+        std::io::Write::write_all(&mut stream, b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        clients.push(stream);
+    }
+    proxy.stop();
+    let read = tokio::task::spawn_blocking(move || {
+        for mut client in clients {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut client, &mut text).unwrap();
+            assert!(text.starts_with("HTTP/1.1 405"), "{text:?}");
+        }
+    });
+    crate::support::soon(read).await.unwrap();
+    proxy.stopped().await;
 }
 
 #[tokio::test]

@@ -80,8 +80,20 @@ async fn forwarding_fields_of_a_trusted_peer_are_continued() {
     let got = through(&proxy, &origin, LOADED).await;
     has(&got, "x-forwarded-for", "6.6.6.6, 127.0.0.1");
     has(&got, "x-forwarded-proto", "https");
-    has(&got, "forwarded", "for=6.6.6.6, for=127.0.0.1;proto=http");
+    // The chain of addresses is in X-Forwarded-For; what else stands in Forwarded could colour an answer that others get.
+    has(&got, "forwarded", "for=127.0.0.1;proto=https");
     has(&got, "x-request-id", "theirs");
+}
+
+#[tokio::test]
+async fn forwarded_of_a_trusted_peer_is_continued_on_an_unsafe_request() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).set("trusted_proxies", vec!["127.0.0.0/8"]).start();
+    let request = LOADED.replace("GET /", "POST /");
+    let got = through(&proxy, &origin, &request).await;
+    has(&got, "x-forwarded-proto", "https");
+    has(&got, "x-forwarded-host", "evil.example");
+    has(&got, "forwarded", "for=6.6.6.6, for=127.0.0.1;proto=http;host=\"client.example\"");
 }
 
 /// The forwarded host of a trusted peer is not part of the key, so it must not reach an origin that answers for all.
@@ -103,7 +115,7 @@ async fn forwarded_host_of_a_trusted_peer_colours_no_shared_answer() {
         .await;
     let second = proxy.get("/").await;
     assert_eq!((first.text().as_str(), second.text().as_str()), ("none", "none"));
-    has(&origin.only(), "forwarded", "for=1.1.1.1, for=127.0.0.1;proto=http");
+    has(&origin.only(), "forwarded", "for=127.0.0.1;proto=http");
 }
 
 #[tokio::test]
@@ -234,6 +246,22 @@ async fn pass_rules_keep_requests_out_of_the_cache() {
         assert_eq!(origin.asked().len(), 2);
         assert_eq!(proxy.get("/public").await.x_cache(), "MISS");
         assert_eq!(proxy.get("/public").await.x_cache(), "HIT", "{rule}: others are cached");
+    }
+}
+
+/// What the guide says of paths that an origin may take for another: they are passed when they are named.
+#[tokio::test]
+async fn other_spellings_of_a_path_are_passed_when_named() {
+    let targets = ["/account/x", "//account/x", "/account%2fx", "/account%2Fx"];
+    for (rule, passed) in [("['/account']", 1), ("['/account', '//*', '*%2F*']", 4)] {
+        let origin = Origin::script([""; 0]).await;
+        let proxy = proxy(&origin).file(&format!("pass.paths = {rule}")).start();
+        let mut statuses = Vec::new();
+        for target in targets {
+            statuses.push(proxy.get(target).await.cache_status());
+        }
+        let bypassed = statuses.iter().filter(|status| status.contains("pass-path")).count();
+        assert_eq!(bypassed, passed, "{rule}: {statuses:?}");
     }
 }
 

@@ -15,6 +15,7 @@ mod standards;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod unkeyed;
 
 /// The malformed requests of the front's own suite, each sent through the proxy.
 #[path = "../../../millpond-front/tests/framing/rows.rs"]

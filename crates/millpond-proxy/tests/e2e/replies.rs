@@ -177,6 +177,7 @@ async fn errors_are_problems_with_the_requests_id() {
     let text = reply.problem(502);
     assert!(text.contains("urn:millpond:problem:origin-closed"), "{text}");
     assert!(!text.contains("hidden") && !text.contains("src/"), "{text}");
+    assert!(!text.contains(&origin.address.to_string()), "strangers learn nothing of addresses: {text}");
     says(&reply, "MISS", "millpond; fwd=uri-miss");
     assert_eq!(reply.get("cache-control").as_deref(), Some("no-store"));
 }
@@ -190,7 +191,8 @@ async fn origin_that_is_not_there_is_a_502() {
     assert_ne!(closed, nobody);
     let proxy = crate::support::Setup::new().set("origin", format!("http://{nobody}")).start();
     let text = proxy.get("/").await.problem(502);
-    assert!(text.contains("origin-connect"), "{text}");
+    assert!(text.contains("origin-connect") && text.contains("no connection"), "{text}");
+    assert!(!text.contains(&nobody.port().to_string()) && !text.contains("127.0.0.1"), "{text}");
 }
 
 #[tokio::test]
