@@ -2,6 +2,7 @@
 //! response is updated is decided in `validate`.
 
 use crate::admit::judge;
+use crate::freshness::standard_lifetime;
 use crate::profile::Profile;
 use crate::reason::Reason;
 use crate::request::{RequestFacts, RequestFlags};
@@ -87,14 +88,33 @@ pub(crate) fn freshen(
     keep_what_was_not_said(&mut record, stored.record, response);
     let verdict = judge(&record, facts.directives.must_understand, profile);
     record.admission = verdict.unwrap_or(stored.record.admission);
-    let sets_cookie = response.fields.contains("set-cookie") || response.fields.contains("set-cookie2");
     let fate = match fate(&record, request, refused.or(verdict.err()), profile) {
-        // A cookie in a 304 is for whoever sent the cookie it answers to, whatever the stored lifetime allows.
-        Fate::Store if sets_cookie && profile.is_shared() => Fate::Keep(Reason::SetCookie),
+        Fate::Store if keeps_cookie_out(response, &update, &newer, request, times, profile) => {
+            Fate::Keep(Reason::SetCookie)
+        }
         fate => fate,
     };
     head.fields.shrink();
     Freshened { index, record, head, fate }
+}
+
+/// True when the update sets a cookie that may be for one user: the rule for storing a response with Set-Cookie, applied to
+/// the update by itself, and stricter, since its request may carry the cookie that this one renews.
+fn keeps_cookie_out(
+    response: &ResponseHead,
+    update: &ResponseHead,
+    said: &ResponseFacts,
+    request: &RequestFacts,
+    times: Times,
+    profile: &Profile,
+) -> bool {
+    let sets_cookie = response.fields.contains("set-cookie") || response.fields.contains("set-cookie2");
+    if !sets_cookie || !profile.is_shared() {
+        return false;
+    }
+    let origin = Origin { request, times, partition: None, vary: Box::default() };
+    let lifetime = standard_lifetime(&record_of(&response.fields, update, said, origin, profile), profile);
+    request.names_user() || !lifetime.basis.is_explicit() || lifetime.secs == 0
 }
 
 /// RFC 9111 section 3.2: adds every field of `update` to `stored`, replacing what is there, except the fields

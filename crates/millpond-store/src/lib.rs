@@ -6,6 +6,7 @@ mod contract;
 #[cfg(feature = "laws")]
 pub mod laws;
 mod memory;
+mod named;
 mod none;
 mod purge;
 

@@ -2,11 +2,12 @@
 //!
 //! What must not live here: finding what is stored (that is each backend's index).
 
+use crate::named::NamedPurges;
 use crate::{Epoch, StoreError};
 use millpond_exchange::{Key, Record, Selector};
 use std::collections::VecDeque;
 
-/// How many purges a [`PurgeLog`] remembers one by one.
+/// How many purges by prefix a [`PurgeLog`] remembers.
 pub const PURGES_REMEMBERED: usize = 4096;
 
 /// True when `selector` covers an entry with this key and record. Every index is only a shortcut to this answer.
@@ -49,13 +50,20 @@ fn begins_with(key: &Key, prefix: &str) -> bool {
     rest.is_empty()
 }
 
-/// The purges of late, in order. Bounded: of those it has forgotten it knows only that there were some, and refuses
-/// what might have been covered by one.
+/// When what was purged last. Bounded: of those it has forgotten it knows only that there were some, and refuses what
+/// might have been covered by one.
+///
+/// A purge by a name (key, URL, host, tag, group) goes to a table of fixed size (768 KiB; some 60,000 names, each with
+/// its last purge), because such purges are cheap to cause: every successful unsafe request brings some. Only purges by
+/// prefix, which an operator asks for, are kept one by one, [`PURGES_REMEMBERED`] of them. A purge of everything needs
+/// no memory at all.
 #[derive(Debug, Default)]
 pub struct PurgeLog {
-    recent: VecDeque<(u64, Selector)>,
+    named: NamedPurges,
+    /// Purges by more than a name, in order.
+    broad: VecDeque<(u64, Selector)>,
     epoch: u64,
-    /// The newest epoch whose purge is forgotten: everything begun before it is refused.
+    /// The newest epoch whose broad purge is forgotten: everything begun before it is refused.
     forgotten: u64,
 }
 
@@ -70,33 +78,33 @@ impl PurgeLog {
         self.epoch += 1;
         if *selector == Selector::All {
             // Whatever began earlier is covered, so no earlier purge need be told apart.
-            self.recent.clear();
+            self.named.clear();
+            self.broad.clear();
             self.forgotten = self.epoch;
-            return self.epoch();
-        }
-        self.recent.push_back((self.epoch, selector.clone()));
-        if self.recent.len() > PURGES_REMEMBERED
-            && let Some((epoch, _)) = self.recent.pop_front()
-        {
-            self.forgotten = epoch;
+        } else if !self.named.note(selector, self.epoch) {
+            self.broad.push_back((self.epoch, selector.clone()));
+            if self.broad.len() > PURGES_REMEMBERED
+                && let Some((epoch, _)) = self.broad.pop_front()
+            {
+                self.forgotten = epoch;
+            }
         }
         self.epoch()
     }
 
     /// Lets a write begun at `begun` through, unless a later purge covers the entry by any of `records` (a refresh has
-    /// an old one and a new one).
+    /// an old one and a new one). What it costs does not depend on how many purges by name there were.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`]: the fetch must begin anew if its answer is to be kept.
+    /// [`StoreError::Superseded`]: the fetch must begin anew if its answer is to be kept. Also where a later purge is
+    /// forgotten and might have covered it.
     pub fn check(&self, begun: Epoch, key: &Key, records: &[&Record]) -> Result<(), StoreError> {
-        if begun.0 < self.forgotten {
+        if begun.0 < self.forgotten || self.named.covered_since(begun.0, key, records) {
             return Err(StoreError::Superseded);
         }
-        let later = self.recent.iter().rev().take_while(|(epoch, _)| *epoch > begun.0);
-        for (_, selector) in later {
-            if records.iter().any(|record| covers(selector, key, record)) {
-                return Err(StoreError::Superseded);
-            }
+        let mut later = self.broad.iter().rev().take_while(|(epoch, _)| *epoch > begun.0);
+        if later.any(|(_, selector)| records.iter().any(|record| covers(selector, key, record))) {
+            return Err(StoreError::Superseded);
         }
         Ok(())
     }

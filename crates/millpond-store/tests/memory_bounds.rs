@@ -162,7 +162,7 @@ async fn small_bodies_are_one_piece_and_large_ones_few() {
 #[tokio::test]
 async fn many_purges_are_remembered_and_older_writes_refused() {
     let store = MemoryStore::default();
-    let other = Selector::Url("http://other/".to_owned());
+    let other = Selector::Prefix("http://other/".to_owned());
     let begin = |store: &MemoryStore| entry(store, &key("h", "/"), record(NOW));
     let (first, mut purges) = (begin(&store), 0);
     while purges < millpond_store::PURGES_REMEMBERED {

@@ -80,6 +80,7 @@ async fn whatever_is_found_is_whole() {
     store.remove(&Selector::All, PurgeMode::Hard, Timestamp::from_secs(3)).await.unwrap();
     let stats = store.stats();
     assert_eq!((stats.entries, stats.bytes, stats.index_rows, stats.in_flight_bytes), (0, 0, 0, 0));
+    assert_eq!((stats.live_bytes, stats.held_bytes), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

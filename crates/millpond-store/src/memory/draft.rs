@@ -3,11 +3,11 @@
 //! Why it copies: a chunk handed over by the network may be a thin slice of a large buffer, which keeping the slice
 //! would keep alive and which nobody would have weighed.
 
+use super::ledger::{Lease, Ledger, part, whole};
 use crate::StoreError;
 use bytes::{Bytes, BytesMut};
 use millpond_exchange::Segments;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The largest segment, bytes: few pieces for a large body, little slack while it grows.
 const SEGMENT: u64 = 256 * 1024;
@@ -18,41 +18,10 @@ const BELIEVED: u64 = 64 * 1024;
 /// Pieces smaller than this on average are joined when their segment is full, bytes.
 const PIECE: u64 = 16 * 1024;
 
-/// Memory held by all drafts of one store, with its limit; both in bytes.
-#[derive(Debug)]
-pub(super) struct Ledger {
-    held: AtomicU64,
-    limit: u64,
-}
-
-impl Ledger {
-    pub(super) fn new(limit: u64) -> Self {
-        Self { held: AtomicU64::new(0), limit }
-    }
-
-    pub(super) fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
-    }
-
-    fn take(&self, bytes: u64) -> Result<(), StoreError> {
-        if self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.limit {
-            self.give(bytes);
-            return Err(StoreError::Unavailable(
-                "writes in progress hold all the memory they may".to_owned(),
-            ));
-        }
-        Ok(())
-    }
-
-    fn give(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 /// The body written so far.
 #[derive(Debug)]
 pub(super) struct Draft {
-    /// What readers may have, in order, none empty.
+    /// What readers may have, in order, none empty. Those of full segments carry their lease.
     pieces: Vec<Bytes>,
     /// Where each of `pieces` ends, bytes from the beginning of the body.
     ends: Vec<u64>,
@@ -60,10 +29,15 @@ pub(super) struct Draft {
     open: usize,
     /// The rest of that segment: written but not yet asked for, then room.
     tail: BytesMut,
+    /// The lease of that segment, shared with readers of its pieces; none when there is no such segment.
+    lease: Option<Arc<Lease>>,
+    /// True when some reader was given a piece of this or an earlier segment, and may hold it.
+    lent: bool,
     len: u64,
     announced: Option<u64>,
     ledger: Arc<Ledger>,
-    held: u64,
+    /// Room taken as a write in progress, bytes.
+    taken: u64,
 }
 
 impl Draft {
@@ -73,10 +47,12 @@ impl Draft {
             ends: Vec::new(),
             open: 0,
             tail: BytesMut::new(),
+            lease: None,
+            lent: false,
             len: 0,
             announced,
             ledger,
-            held: 0,
+            taken: 0,
         }
     }
 
@@ -89,7 +65,7 @@ impl Draft {
     pub(super) fn append(&mut self, mut chunk: &[u8]) -> Result<(), StoreError> {
         while !chunk.is_empty() {
             if self.room() == 0 {
-                self.close_segment();
+                self.close_segment(self.open);
                 self.open_segment(chunk.len() as u64)?;
             }
             let (now, later) = chunk.split_at(self.room().min(chunk.len()));
@@ -110,21 +86,21 @@ impl Draft {
         }
         let at = self.ends.partition_point(|end| *end <= offset);
         let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.pieces[at].slice((offset - begin) as usize..)
+        let piece = self.pieces[at].slice((offset - begin) as usize..);
+        self.lent = true;
+        match &self.lease {
+            Some(lease) if at >= self.open => part(piece, lease),
+            _ => piece,
+        }
     }
 
-    /// The whole body, without slack, in as few pieces as is cheap. From now on it is weighed by who keeps it.
+    /// The whole body, in as few pieces as is cheap, and without slack where there is room for a copy. From now on it is
+    /// no write in progress, but live as long as anybody holds it.
     pub(super) fn finish(&mut self) -> Segments {
-        self.freeze_tail();
-        if self.len <= SEGMENT {
-            self.open = 0;
-        }
-        if self.room() > 0 {
-            self.join_open();
-        }
-        self.close_segment();
-        self.tail = BytesMut::new();
-        self.ledger.give(std::mem::take(&mut self.held));
+        // A body no larger than a segment becomes one piece.
+        let from = if self.len <= SEGMENT { 0 } else { self.open };
+        self.close_segment(from);
+        self.ledger.landed(std::mem::take(&mut self.taken));
         Segments::new(self.pieces.clone())
     }
 
@@ -142,8 +118,8 @@ impl Draft {
             // With no announcement, or one already exceeded, double what there is.
             None => self.len.max(wanted).clamp(FIRST_SEGMENT, SEGMENT),
         };
-        self.ledger.take(size)?;
-        self.held += size;
+        self.lease = Some(Arc::new(self.ledger.take(size)?));
+        self.taken += size;
         self.tail = BytesMut::with_capacity(size as usize);
         Ok(())
     }
@@ -155,30 +131,56 @@ impl Draft {
         }
     }
 
-    fn close_segment(&mut self) {
-        self.freeze_tail();
-        let pieces = &self.pieces[self.open..];
-        let bytes = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        if pieces.len() > 1 && (bytes < PIECE * pieces.len() as u64 || self.len <= SEGMENT) {
-            self.join_open();
+    /// Ends the segment being filled. The pieces since `from` become one buffer of exactly their size, where they are
+    /// small or there is slack.
+    fn close_segment(&mut self, from: usize) {
+        let Some(lease) = self.lease.take() else { return };
+        let slack = self.room() > 0;
+        if from == self.pieces.len() && !self.tail.is_empty() {
+            self.close_unread(lease);
+        } else {
+            self.freeze_tail();
+            self.tail = BytesMut::new();
+            let pieces = &self.pieces[from..];
+            let bytes = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+            let small = bytes < PIECE * pieces.len() as u64 || self.len <= SEGMENT;
+            let join = slack || (pieces.len() > 1 && small);
+            if !(join && self.join(from, bytes, &lease)) {
+                for piece in &mut self.pieces[self.open..] {
+                    *piece = part(std::mem::take(piece), &lease);
+                }
+            }
         }
         self.open = self.pieces.len();
     }
 
-    /// Puts the pieces of the open segment into one buffer of exactly their size.
-    fn join_open(&mut self) {
-        let joined = self.pieces[self.open..].concat();
-        self.pieces.truncate(self.open);
-        self.ends.truncate(self.open);
-        if !joined.is_empty() {
-            self.pieces.push(joined.into());
-            self.ends.push(self.len);
-        }
+    /// The segment becomes one piece as it is: nobody has asked for any of it.
+    fn close_unread(&mut self, lease: Arc<Lease>) {
+        let content = Vec::from(std::mem::take(&mut self.tail)).into_boxed_slice();
+        self.ends.push(self.len);
+        self.pieces.push(match Arc::try_unwrap(lease) {
+            Ok(lease) => whole(content, lease),
+            Err(lease) => part(content.into(), &lease),
+        });
+    }
+
+    /// Puts the pieces since `from`, of `bytes` together, into one buffer of exactly their size. False where readers may
+    /// hold on to the old buffers and there is no room for both.
+    fn join(&mut self, from: usize, bytes: u64, lease: &Arc<Lease>) -> bool {
+        let unread = Arc::strong_count(lease) == 1 && (from == self.open || !self.lent);
+        let lease = if unread { Some(self.ledger.replace(bytes)) } else { self.ledger.copy(bytes) };
+        let Some(lease) = lease else { return false };
+        let joined = self.pieces[from..].concat();
+        self.pieces.truncate(from);
+        self.ends.truncate(from);
+        self.pieces.push(whole(joined.into(), lease));
+        self.ends.push(self.len);
+        true
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        self.ledger.give(self.held);
+        self.ledger.landed(self.taken);
     }
 }

@@ -6,6 +6,7 @@
 mod doorkeeper;
 mod draft;
 mod index;
+mod ledger;
 mod options;
 mod shared;
 mod slot;

@@ -20,7 +20,8 @@ pub struct MemoryOptions {
     pub capacity: u64,
     /// The largest body taken; by default a quarter of the capacity. What cannot be met is lowered.
     pub max_object: Option<u64>,
-    /// What writes in progress may hold together; by default as much as the capacity.
+    /// What writes in progress may hold together; by default as much as the capacity. Together with the capacity also the
+    /// bound on all that the tier, writes in progress and readers of bodies that left the tier hold.
     pub max_in_flight: Option<u64>,
     /// True when no tier lies behind this one, so that what is not here is nowhere.
     pub standalone: bool,

@@ -4,8 +4,8 @@
 //! keeps cache, indexes and purge log in step; bodies that leave are freed after it is released.
 
 use super::doorkeeper::Doorkeeper;
-use super::draft::Ledger;
 use super::index::Index;
+use super::ledger::Ledger;
 use super::options::{GHOST_SHARE, HOT_SHARE, Layout, MemoryOptions};
 use super::slot::{ByBytes, Leavers, Slot};
 use crate::{Entry, Epoch, MAX_VARIANTS, NewEntry, PurgeLog, StoreError, Variants, covers};
@@ -50,6 +50,10 @@ pub(super) struct Counts {
     pub(super) refused: u64,
     pub(super) evicted: u64,
     pub(super) index_rows: u64,
+    /// What is in the tier weighs this much, bytes.
+    weight: u64,
+    /// Content in the tier, bytes.
+    pub(super) content: u64,
 }
 
 impl Shared {
@@ -68,7 +72,7 @@ impl Shared {
             cache: Cache::with_options(cache_options, ByBytes, hasher.clone(), Leavers),
             hasher,
             layout,
-            ledger: Arc::new(Ledger::new(options.max_in_flight.unwrap_or(options.capacity))),
+            ledger: Arc::new(Ledger::new(layout.weight, options.max_in_flight.unwrap_or(options.capacity))),
             standalone: options.standalone,
             epoch: AtomicU64::new(0),
             state: Mutex::default(),
@@ -172,9 +176,15 @@ impl Shared {
         removed
     }
 
-    /// Puts `list` in the place of `old` under `key`, as far as it fits, and keeps the index in step. Gives back what
-    /// is to be dropped after the mutex.
-    fn place(&self, state: &mut State, key: &Key, old: Option<Slot>, mut list: Vec<Arc<Entry>>) -> Gone {
+    /// Puts `list` in the place of `old` under `key`, as far as it fits, and keeps index and ledger in step. Gives back
+    /// what is to be dropped after the mutex.
+    fn place(&self, state: &mut State, key: &Key, old: Option<Slot>, list: Vec<Arc<Entry>>) -> Gone {
+        let gone = self.exchange(state, key, old, list);
+        self.ledger.set_bookkeeping(state.counts.weight.saturating_sub(state.counts.content));
+        gone
+    }
+
+    fn exchange(&self, state: &mut State, key: &Key, old: Option<Slot>, mut list: Vec<Arc<Entry>>) -> Gone {
         let mut gone = Gone::new();
         list.truncate(MAX_VARIANTS);
         if list.is_empty() {
@@ -209,11 +219,23 @@ impl Shared {
     /// Whether `slot` may come in. The cache itself protects what is in use from light newcomers; a heavy one would
     /// push out much at once, so it comes in only where there is room, or when asked for a second time.
     fn admits(&self, state: &mut State, key: &Key, old: Option<&Slot>, slot: &Slot) -> bool {
+        if !self.bears(state, old, slot) {
+            return false;
+        }
         let room = self.layout.weight.saturating_sub(self.cache.weight());
         old.is_some()
             || slot.weight() <= self.layout.light
             || slot.weight() <= room / self.layout.shards
             || state.doorkeeper.knows(self.hasher.hash_one(key))
+    }
+
+    /// Whether there is room for the heads of `slot`; its content is live already. Always, unless readers of what left
+    /// the tier hold so much that even a full tier would be no compensation.
+    fn bears(&self, state: &State, old: Option<&Slot>, slot: &Slot) -> bool {
+        let bookkeeping = |slot: &Slot| slot.weight().saturating_sub(slot.content());
+        let more = bookkeeping(slot).saturating_sub(old.map_or(0, bookkeeping));
+        let in_tier = state.counts.content + slot.content().saturating_sub(old.map_or(0, Slot::content));
+        more == 0 || self.ledger.bears(more) || self.ledger.outside_is_modest(in_tier)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -225,9 +247,13 @@ impl Shared {
 impl State {
     /// `slot` has come into the cache in the place of `old`.
     fn note(&mut self, key: &Key, old: Option<&Slot>, slot: &Slot) {
-        let before = old.map_or(0, |old| old.entries().len() as u64);
         self.index.replace(key, old.into_iter().flat_map(Slot::records), slot.records());
-        self.counts.entries = (self.counts.entries + slot.entries().len() as u64).saturating_sub(before);
+        if let Some(old) = old {
+            self.counts.without(old);
+        }
+        self.counts.entries += slot.entries().len() as u64;
+        self.counts.weight += slot.weight();
+        self.counts.content += slot.content();
         self.counts.admitted += 1;
     }
 
@@ -235,7 +261,15 @@ impl State {
     fn forget(&mut self, key: &Key, slot: Option<&Slot>) {
         let Some(slot) = slot else { return };
         self.index.replace(key, slot.records(), std::iter::empty());
-        self.counts.entries = self.counts.entries.saturating_sub(slot.entries().len() as u64);
+        self.counts.without(slot);
+    }
+}
+
+impl Counts {
+    fn without(&mut self, slot: &Slot) {
+        self.entries = self.entries.saturating_sub(slot.entries().len() as u64);
+        self.weight = self.weight.saturating_sub(slot.weight());
+        self.content = self.content.saturating_sub(slot.content());
     }
 }
 

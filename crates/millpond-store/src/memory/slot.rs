@@ -11,8 +11,9 @@ use std::sync::Arc;
 const KEY_OVERHEAD: u64 = 448;
 /// What an entry costs beyond its parts, bytes: counters of its `Arc`, its place in the list, allocation headers.
 const ENTRY_OVERHEAD: u64 = 96;
-/// What a body segment costs beyond its content, bytes: the handle, the shared counter, the allocation header.
-const SEGMENT_OVERHEAD: u64 = 80;
+/// What a body segment costs beyond its content, bytes: the handle, the shared counter with the lease, two allocation
+/// headers.
+const SEGMENT_OVERHEAD: u64 = 96;
 
 /// All entries of one key.
 #[derive(Clone, Debug)]
@@ -37,6 +38,11 @@ impl Slot {
 
     pub(super) fn weight(&self) -> u64 {
         self.weight
+    }
+
+    /// Bytes of content; a part of the weight.
+    pub(super) fn content(&self) -> u64 {
+        self.entries().iter().map(|entry| entry.body_len).sum()
     }
 
     /// True when `other` is this very list, not one that looks the same.

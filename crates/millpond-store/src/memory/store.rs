@@ -28,6 +28,12 @@ pub struct MemoryStats {
     pub capacity: u64,
     /// What writes in progress, and readers of aborted ones, hold.
     pub in_flight_bytes: u64,
+    /// Content that anybody holds: the tier, writes in progress, readers.
+    pub live_bytes: u64,
+    /// The part of `live_bytes` that is neither in the tier nor in a write in progress: bodies that were evicted, purged
+    /// or never let in, while readers still hold them. What is held here is missing to writes in progress, once the
+    /// tier is full.
+    pub held_bytes: u64,
     /// Lists of entries that came in or were replaced.
     pub admitted: u64,
     /// Entries that had to make room.
@@ -53,11 +59,14 @@ impl MemoryStore {
     /// The figures of now.
     pub fn stats(&self) -> MemoryStats {
         let counts = self.shared.counts();
+        let (live, in_flight) = (self.shared.ledger.live(), self.shared.ledger.in_flight());
         MemoryStats {
             entries: counts.entries,
             bytes: self.shared.bytes(),
             capacity: self.shared.layout.weight,
-            in_flight_bytes: self.shared.ledger.held(),
+            in_flight_bytes: in_flight,
+            live_bytes: live,
+            held_bytes: live.saturating_sub(counts.content + in_flight),
             admitted: counts.admitted,
             evicted: counts.evicted,
             refused: counts.refused,
