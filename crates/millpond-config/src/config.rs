@@ -29,7 +29,8 @@ pub struct Config {
     pub workers: u32,
     /// Send the client's Host to the origin and make it part of the key, instead of the origin's own authority.
     pub preserve_host: bool,
-    /// Peers whose Forwarded and X-Forwarded-* fields are believed.
+    /// Peers whose X-Forwarded-For, X-Forwarded-Proto and X-Request-Id are believed, and on requests that go past the
+    /// cache their other forwarding fields too.
     pub trusted_proxies: Vec<IpRange>,
     /// A PEM file of certificates to trust when speaking https to origins, beside the platform's.
     #[schemars(extend("examples" = ["/etc/ssl/origin-ca.pem"]))]
