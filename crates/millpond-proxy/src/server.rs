@@ -102,7 +102,8 @@ impl Server {
             return Err(StartError::NoOrigin);
         }
         let described = routes.describe().map(|(name, origin)| (name.to_owned(), origin)).collect();
-        let common = Arc::new(Common { routes, trusted: config.trusted_proxies.clone() });
+        let trusted = config.trusted_proxies.clone();
+        let common = Arc::new(Common { routes, trusted, no_route: "".into() });
         let shared = Shared::new(memory(config), clock);
         let upstreams = Upstreams {
             tls: UpstreamTls::load(config.upstream_ca.as_deref())?,

@@ -44,6 +44,8 @@ pub(crate) struct Note {
 pub(crate) struct Common {
     pub routes: RouteTable,
     pub trusted: Vec<IpRange>,
+    /// The name logged where no route was found; shared, because a hit has no time for it.
+    pub no_route: Arc<str>,
 }
 
 /// Serves one worker's connections.
@@ -59,7 +61,7 @@ impl<O: Origin> CacheService<O> {
     fn note(&self, request: &RequestHead, conn: &ConnInfo, log: bool) -> Note {
         Note {
             request_id: self.given_id(request, conn).unwrap_or_else(|| self.ids.next()),
-            route: Arc::from(""),
+            route: Arc::clone(&self.common.no_route),
             outcome: "-",
             reason: None,
             request: log.then(|| (request.method.clone(), request.path_and_query.clone())),
@@ -234,7 +236,7 @@ impl<O: Origin> Service for CacheService<O> {
         let Some(log) = &self.log else { return };
         let note = Note {
             request_id: "-".to_owned(),
-            route: Arc::from(""),
+            route: Arc::clone(&self.common.no_route),
             outcome: "refused",
             reason: Some(refusal.name()),
             request: None,
