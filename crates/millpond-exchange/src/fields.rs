@@ -248,8 +248,8 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// RFC 9110 section 5.6.2 `tchar`.
-const fn is_token_byte(b: u8) -> bool {
+/// True for the bytes a token is made of (RFC 9110 section 5.6.2, `tchar`).
+pub const fn is_token_byte(b: u8) -> bool {
     matches!(
         b,
         b'!' | b'#'
@@ -269,7 +269,7 @@ const fn is_token_byte(b: u8) -> bool {
     ) || b.is_ascii_alphanumeric()
 }
 
-/// RFC 9110 section 5.5: visible bytes, space, tab and obs-text.
-const fn is_value_byte(b: u8) -> bool {
+/// True for the bytes a field value may have (RFC 9110 section 5.5): visible ones, space, tab and obs-text.
+pub const fn is_value_byte(b: u8) -> bool {
     b == b'\t' || (b >= 0x20 && b != 0x7f)
 }

@@ -14,7 +14,7 @@ mod time;
 pub mod url;
 
 pub use body::{Body, BodyError, BodyErrorKind, BodyStream, Frame, Segments};
-pub use fields::{Field, Fields, InvalidField};
+pub use fields::{Field, Fields, InvalidField, is_token_byte, is_value_byte};
 pub use head::{RequestHead, ResponseHead, Scheme};
 pub use http::{Method, StatusCode, Version};
 pub use key::{Key, KeyBuf, KeyParts};

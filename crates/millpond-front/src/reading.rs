@@ -2,11 +2,11 @@
 
 use crate::connection::Connection;
 use crate::head::{self, Facts, Scan, Scanner};
-use crate::wire::is_token_byte;
 use crate::workspace::Workspace;
 use crate::{ConnectionEnd, Refusal, Transport};
 use bytes::Buf as _;
 use millpond_exchange::Scheme;
+use millpond_exchange::is_token_byte;
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use crate::workspace;
 use http::StatusCode;
-use millpond_exchange::{Field, Fields, InvalidField, ResponseHead};
+use millpond_exchange::{Field, Fields, InvalidField, ResponseHead, is_token_byte, is_value_byte};
 use std::fmt;
 
 /// A status line and field lines as they go on the wire. The front adds the framing fields and the empty line.
@@ -82,7 +82,7 @@ impl WireHead {
         if name.is_empty() || !name.bytes().all(is_token_byte) {
             return Err(InvalidField::Name);
         }
-        if value.iter().any(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
+        if !value.iter().all(|b| is_value_byte(*b)) {
             return Err(InvalidField::Value);
         }
         if !self.notice(name.as_bytes()) {
@@ -179,9 +179,4 @@ pub(crate) fn is_framing(name: &[u8]) -> bool {
     let all: &[&[u8]] =
         &[b"connection", b"keep-alive", b"content-length", b"transfer-encoding", b"proxy-connection"];
     all.iter().any(|framing| name.eq_ignore_ascii_case(framing))
-}
-
-/// RFC 9110 section 5.6.2 `tchar`.
-pub(crate) fn is_token_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }

@@ -1,6 +1,8 @@
 //! Lists in field values (RFC 9110 section 5.6.1): splitting at commas outside quoted strings. No meaning of
 //! any field lives here.
 
+use millpond_exchange::is_token_byte;
+
 /// Iterates over the members of one comma-separated field value, each without surrounding whitespace. Commas
 /// within quoted strings do not separate. Empty members are yielded too.
 #[derive(Clone, Debug)]
@@ -55,5 +57,5 @@ fn member_end(value: &[u8]) -> Option<usize> {
 
 /// RFC 9110 section 5.6.2: one or more `tchar`.
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+    !text.is_empty() && text.iter().all(|b| is_token_byte(*b))
 }

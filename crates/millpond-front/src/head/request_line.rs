@@ -1,8 +1,8 @@
 //! The request line (RFC 9112 section 3), taken literally: one space between its parts and nothing around them.
 
 use crate::Refusal;
-use crate::wire::is_token_byte;
 use http::Version;
+use millpond_exchange::is_token_byte;
 
 /// The parts of a request line.
 #[derive(Clone, Copy, Debug)]
