@@ -1,6 +1,9 @@
 //! The command line, as typed.
 
+pub(crate) mod cache;
+
 use crate::settings::Settings;
+use cache::CacheArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -18,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   millpond serve --origin https://example.com         cache what the origin allows
   millpond --port 3000 --origin https://example.com   the short form: keeps every successful GET
+  millpond cache purge --tag product-7                remove what is stored
   millpond demo                                       see it work in ten seconds
   millpond explain https://example.com/               why a URL would hit, miss or be refused
 
@@ -27,6 +31,8 @@ Exit codes: 0 success, 1 failure while running, 2 wrong usage, 78 wrong configur
 pub(crate) enum Command {
     /// Cache in front of one or many origins
     Serve(ServeArgs),
+    /// Look at, purge, fill, check and save what is stored on disk
+    Cache(CacheArgs),
     /// A slow sample origin and the proxy in one, to see it work in ten seconds
     Demo(DemoArgs),
     /// Tell why a URL would hit, miss or be refused
@@ -56,9 +62,20 @@ pub(crate) struct ShortForm {
     /// How long to keep responses that say nothing of freshness [default: until purged]
     #[arg(long, requires = "port", value_name = "DURATION")]
     cache_ttl: Option<String>,
+    /// Remove everything that is stored, and end (short form of `cache purge --all`)
+    #[arg(long, conflicts_with = "port")]
+    pub clear_cache: bool,
+    /// Directory for what is kept on disk [default: $XDG_CACHE_HOME/millpond, else ~/.cache/millpond]
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
 }
 
 impl ShortForm {
+    /// The place that `--clear-cache` clears.
+    pub fn place(&self) -> PlaceArgs {
+        PlaceArgs { cache_dir: self.cache_dir.clone(), ..PlaceArgs::default() }
+    }
+
     /// The settings it stands for, if it was used.
     pub fn into_settings(self) -> Option<Settings> {
         let (port, origin) = (self.port?, self.origin?);
@@ -66,6 +83,7 @@ impl ShortForm {
         settings.set("--port", "listen", format!("127.0.0.1:{port}"));
         settings.set("--origin", "origin", origin);
         settings.set_some("--cache-ttl", "policy.default_ttl", self.cache_ttl.map(in_seconds));
+        settings.set_path("--cache-dir", "cache_dir", self.cache_dir.as_deref());
         Some(settings)
     }
 }
@@ -75,15 +93,41 @@ fn in_seconds(ttl: String) -> String {
     if ttl.bytes().all(|b| b.is_ascii_digit()) && !ttl.is_empty() { ttl + "s" } else { ttl }
 }
 
-/// Options every command that needs a configuration takes.
+/// Options that say where the settings are, and where the cache lies.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct CommonArgs {
+pub(crate) struct PlaceArgs {
+    /// Directory for what is kept on disk [default: $XDG_CACHE_HOME/millpond, else ~/.cache/millpond]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Preset whose values stand below the file's
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
+    /// Set any other value, such as memory.size=256MiB (repeatable)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl PlaceArgs {
+    /// These options as settings.
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::new(self.config.clone(), self.preset.clone());
+        settings.set_path("--cache-dir", "cache_dir", self.cache_dir.as_deref());
+        settings.assign(&self.set);
+        settings
+    }
+}
+
+/// Options every command that needs a whole configuration takes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct CommonArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// What keeps responses behind the memory tier: sqlite or memory [default: sqlite]
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
     /// Lifetime for responses that say nothing of freshness, such as 60s
     #[arg(long, value_name = "DURATION")]
     pub default_ttl: Option<String>,
@@ -93,20 +137,16 @@ pub(crate) struct CommonArgs {
     /// PEM file of certificates to trust towards origins, beside the platform's
     #[arg(long, value_name = "FILE")]
     pub upstream_ca: Option<PathBuf>,
-    /// Set any other value, such as memory.size=256MiB (repeatable)
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    pub set: Vec<String>,
 }
 
 impl CommonArgs {
     /// These options as settings.
     pub fn settings(&self) -> Settings {
-        let mut settings = Settings::new(self.config.clone(), self.preset.clone());
+        let mut settings = self.place.settings();
+        settings.set_some("--store", "store", self.store.clone());
         settings.set_some("--default-ttl", "policy.default_ttl", self.default_ttl.clone());
         settings.set_some("--force-cache", "policy.force_cache", self.force_cache.clone());
-        let upstream_ca = self.upstream_ca.as_ref().map(|path| path.display().to_string());
-        settings.set_some("--upstream-ca", "upstream_ca", upstream_ca);
-        settings.assign(&self.set);
+        settings.set_path("--upstream-ca", "upstream_ca", self.upstream_ca.as_deref());
         settings
     }
 }
@@ -117,6 +157,7 @@ impl CommonArgs {
 Examples:
   millpond serve --origin https://example.com
   millpond serve --origin http://127.0.0.1:8000 --listen 127.0.0.1:0 --default-ttl 60s
+  millpond serve --origin https://example.com --cache-dir /var/cache/millpond
   millpond serve --config millpond.toml --access-log access.log --access-log-format json")]
 pub(crate) struct ServeArgs {
     /// Origin to cache: http or https, a host, and optionally a path that goes before every request's
@@ -156,8 +197,7 @@ impl From<ServeArgs> for Settings {
         settings.set_some("--origin", "origin", args.origin);
         settings.set_some("--listen", "listen", args.listen);
         settings.set_some("--workers", "workers", args.workers.map(|workers| workers.to_string()));
-        let log = args.access_log.map(|path| path.display().to_string());
-        settings.set_some("--access-log", "access_log.file", log);
+        settings.set_path("--access-log", "access_log.file", args.access_log.as_deref());
         settings.set_some("--access-log-format", "access_log.format", args.access_log_format);
         settings.set_some("--log-level", "log.level", args.log_level);
         settings.switch("--preserve-host", "preserve_host", args.preserve_host);

@@ -3,8 +3,9 @@
 use crate::failure::Failure;
 use futures_util::StreamExt as _;
 use millpond::engine::{FetchLimits, Origin as _, OriginRequest, OriginResponse, Upstream};
-use millpond::exchange::{Body, Fields, Frame, RequestHead, ResponseHead, url};
+use millpond::exchange::{Body, Fields, Frame, RequestHead, ResponseHead, Scheme, url};
 use millpond::proxy::{StartError, UpstreamPool, UpstreamTls};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,6 +38,16 @@ impl Client {
         head.scheme = scheme;
         head.fields = fields;
         let upstream = Upstream { scheme, authority: authority.to_owned(), limits: FetchLimits::default() };
+        self.send(upstream, head).await
+    }
+
+    /// Sends a request to a server at `address`, whatever the request names, and reads the body to its end.
+    pub async fn ask(&self, address: SocketAddr, request: RequestHead) -> Result<Fetched, Failure> {
+        let authority = address.to_string();
+        self.send(Upstream { scheme: Scheme::Http, authority, limits: FetchLimits::default() }, request).await
+    }
+
+    async fn send(&self, upstream: Upstream, head: RequestHead) -> Result<Fetched, Failure> {
         let request = OriginRequest {
             upstream: Arc::new(upstream),
             head: head.clone(),

@@ -2,6 +2,9 @@
 
 use millpond::config::ConfigErrors;
 use millpond::proxy::StartError;
+use millpond::sqlite::{InspectError, OpenError};
+use millpond::store::StoreError;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use thiserror::Error;
 
@@ -17,6 +20,29 @@ pub(crate) enum Failure {
     /// The proxy could not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// There is no directory to look for a cache in.
+    #[error(
+        "no directory holds a cache: {0}; give one with --cache-dir DIR, with `cache_dir` in the configuration file, or with \
+         XDG_CACHE_HOME or HOME"
+    )]
+    NoDirectory(&'static str),
+    /// The store could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store failed.
+    #[error("{0}; run the command again when that is over")]
+    Store(#[from] StoreError),
+    /// The cache could not be looked into.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// A file named on the command line.
+    #[error("cannot read {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// Something the system refused.
     #[error("{what}: {error}")]
     System {
@@ -35,7 +61,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Config(_) | Self::Start(StartError::NoOrigin) => ExitCode::from(78),
+            Self::Config(_) | Self::NoDirectory(_) | Self::Start(StartError::NoOrigin) => ExitCode::from(78),
             _ => ExitCode::FAILURE,
         }
     }

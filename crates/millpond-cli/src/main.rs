@@ -32,11 +32,13 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Some(Command::Serve(args)) => commands::serve::run(&args.into()),
+        Some(Command::Cache(args)) => commands::cache::run(args.action),
         Some(Command::Demo(args)) => commands::demo::run(&args),
         Some(Command::Explain(args)) => commands::explain::run(&args),
         Some(Command::Config(args)) => commands::config::run(&args),
         Some(Command::Completions { shell }) => commands::generate::completions(shell),
         Some(Command::Man) => commands::generate::man(),
+        None if cli.short.clear_cache => commands::cache::clear(&cli.short.place()),
         None => match cli.short.into_settings() {
             Some(settings) => commands::serve::run(&settings),
             None => Err(Failure::Usage(

@@ -2,14 +2,16 @@
 
 use crate::failure::Failure;
 use millpond::config::{Config, Resolved};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Values with the rank of the command line, each with the option it came from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     file: Option<PathBuf>,
     preset: Option<String>,
+    default_preset: Option<&'static str>,
     values: Vec<(String, String, String)>,
+    assigned: Vec<(String, String)>,
     malformed: Vec<String>,
 }
 
@@ -29,15 +31,24 @@ impl Settings {
         }
     }
 
+    pub fn set_path(&mut self, option: &str, path: &str, value: Option<&Path>) {
+        self.set_some(option, path, value.map(|value| value.display().to_string()));
+    }
+
     pub fn switch(&mut self, option: &str, path: &str, on: bool) {
         self.set_some(option, path, on.then(|| "true".to_owned()));
     }
 
-    /// Takes `PATH=VALUE` assignments.
+    /// The preset where no layer chooses one.
+    pub fn default_preset(&mut self, name: &'static str) {
+        self.default_preset = Some(name);
+    }
+
+    /// Takes `PATH=VALUE` assignments, which are stronger than the options for single settings.
     pub fn assign(&mut self, assignments: &[String]) {
         for assignment in assignments {
             match assignment.split_once('=') {
-                Some((path, value)) => self.set("--set", path.trim(), value.trim().to_owned()),
+                Some((path, value)) => self.assigned.push((path.trim().to_owned(), value.trim().to_owned())),
                 None => self.malformed.push(assignment.clone()),
             }
         }
@@ -57,8 +68,14 @@ impl Settings {
         if let Some(preset) = &self.preset {
             builder = builder.preset(preset);
         }
+        if let Some(preset) = self.default_preset {
+            builder = builder.default("preset", preset);
+        }
         for (option, path, value) in &self.values {
             builder = builder.set_flag(option, path, value.as_str());
+        }
+        for (path, value) in &self.assigned {
+            builder = builder.set_flag("--set", path, value.as_str());
         }
         Ok(builder.build()?)
     }

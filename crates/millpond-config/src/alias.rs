@@ -2,6 +2,7 @@
 
 use crate::check::parse_bool;
 use crate::values::{BadValue, ListenAddr};
+use std::path::Path;
 
 /// One row of the table of aliases.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +20,15 @@ pub struct Alias {
 /// Every alias. A name may stand in several rows, with another preset in each.
 pub static ALIASES: &[Alias] = &[
     Alias { name: "API_BUDDY_LOG_LEVEL", path: "log.level", preset: None, convert: level },
+    Alias { name: "BATCH_INTERVAL", path: "disk.commit_interval", preset: Some("apt"), convert: interval },
+    Alias { name: "BATCH_SIZE", path: "disk.commit_entries", preset: Some("apt"), convert: same },
     Alias {
         name: "CACHE_EXPIRATION_SECONDS",
         path: "policy.default_ttl",
         preset: Some("apt"),
         convert: seconds,
     },
+    Alias { name: "DB_NAME", path: "cache_dir", preset: Some("apt"), convert: parent },
     Alias { name: "FORCE_CACHE", path: "policy.force_cache", preset: Some("services"), convert: forced },
     Alias {
         name: "MAX_CONCURRENT_CONNECTIONS",
@@ -58,6 +62,28 @@ fn seconds(text: &str, _below: Option<&str>) -> Result<String, BadValue> {
             Err(BadValue::new(format!("is not a number of seconds: {text:?}"))
                 .help("write 2592000, for example"))
         }
+    }
+}
+
+/// Seconds with a fraction.
+fn interval(text: &str, _below: Option<&str>) -> Result<String, BadValue> {
+    let millis = text.trim().parse::<f64>().map(|seconds| seconds * 1000.0);
+    match millis {
+        Ok(millis) if (1.0..1e12).contains(&millis) => Ok(format!("{}ms", millis.round())),
+        _ => {
+            Err(BadValue::new(format!("is not a number of seconds above zero: {text:?}"))
+                .help("write 1.0, say"))
+        }
+    }
+}
+
+/// The directory of a file: the file itself is of another program's making, and is left alone.
+fn parent(text: &str, _below: Option<&str>) -> Result<String, BadValue> {
+    let dir = Path::new(text.trim()).parent().and_then(Path::to_str);
+    match dir {
+        Some("") => Ok(".".to_owned()),
+        Some(dir) => Ok(dir.to_owned()),
+        None => Err(BadValue::new(format!("is not a file: {text:?}")).help("write /app/data/cache.db, say")),
     }
 }
 

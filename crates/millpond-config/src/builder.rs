@@ -11,9 +11,11 @@ use crate::resolved::Resolved;
 use crate::setting::SettingValue;
 use crate::source::Source;
 use crate::validate::validate;
+use crate::values::StoreUrl;
 use crate::variables::{self, CONFIG, Variable};
 use crate::{dotenv, shape};
 use std::fmt;
+use std::path::Path;
 
 /// Gathers the layers of a configuration. Nothing is read before [`Builder::build`], and nothing from the environment or
 /// a `.env` file unless asked for.
@@ -97,7 +99,7 @@ impl Builder {
     }
 
     /// Reads this configuration file, which must exist. Without this, `MILLPOND_CONFIG` names one.
-    pub fn file(mut self, path: impl AsRef<std::path::Path>) -> Self {
+    pub fn file(mut self, path: impl AsRef<Path>) -> Self {
         self.file = Some(Input::Path(path.as_ref().display().to_string()));
         self
     }
@@ -144,7 +146,9 @@ impl Builder {
     pub fn build(self) -> Result<Resolved, ConfigErrors> {
         let mut notes = Notes::default();
         let layers = self.layers(&mut notes);
-        let tree = layers.merge(&mut notes);
+        let dir = user_cache_dir(&layers.env);
+        let mut tree = layers.merge(&mut notes);
+        default_cache_dir(&mut tree, dir);
         let whole = inherit(&tree);
         validate(&whole, &mut notes.errors, &mut notes.warnings);
         notes.name_aliases_once();
@@ -256,6 +260,27 @@ impl Layers {
 fn environment(name: String, value: String) -> Variable {
     let source = Source::Env { name: name.clone() };
     Variable { name, value, source }
+}
+
+/// The directory for caches of the user whose environment this is, by the XDG Base Directory Specification, which says to
+/// ignore relative paths.
+fn user_cache_dir(env: &[Variable]) -> Option<Node> {
+    let absolute = |name: &str| {
+        let variable = env.iter().rev().find(|variable| variable.name == name)?;
+        Path::new(&variable.value).is_absolute().then(|| variable.value.trim_end_matches('/'))
+    };
+    let (name, path) = absolute("XDG_CACHE_HOME")
+        .map(|dir| ("XDG_CACHE_HOME", format!("{dir}/millpond")))
+        .or_else(|| absolute("HOME").map(|dir| ("HOME", format!("{dir}/.cache/millpond"))))?;
+    Some(Node::new(Value::Text(path), Source::EnvDefault { name: name.to_owned() }))
+}
+
+/// Gives `cache_dir` its default, where something is to be kept on disk.
+fn default_cache_dir(tree: &mut Node, dir: Option<Node>) {
+    let memory_only = tree.get("store").and_then(Node::text) == Some(StoreUrl::Memory.as_str());
+    if let Some(dir) = dir.filter(|_| !memory_only && tree.get("cache_dir").is_none()) {
+        tree.insert(&["cache_dir"], dir);
+    }
 }
 
 fn flag(name: &str) -> Source {

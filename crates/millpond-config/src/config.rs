@@ -5,7 +5,8 @@
 
 use crate::limits::Limits;
 use crate::route::{FieldRules, Pass, Query, Route, RouteLimits};
-use crate::values::{ByteSize, ErrorStatus, IpRange, ListenAddr, OriginUrl, PathPrefix, Period, Ttl};
+use crate::storage::{Disk, Memory};
+use crate::values::{ErrorStatus, IpRange, ListenAddr, OriginUrl, PathPrefix, Period, StoreUrl, Ttl};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,11 +36,18 @@ pub struct Config {
     /// A PEM file of certificates to trust when speaking https to origins, beside the platform's.
     #[schemars(extend("examples" = ["/etc/ssl/origin-ca.pem"]))]
     pub upstream_ca: Option<PathBuf>,
-    /// The directory for what is kept on disk.
+    /// What keeps responses behind the memory tier: `sqlite` in `cache_dir`, or nothing. Where unset: `sqlite` if there is
+    /// a `cache_dir`.
+    pub store: Option<StoreUrl>,
+    /// The directory for what is kept on disk. Where unset, the command line takes `$XDG_CACHE_HOME/millpond`, else
+    /// `$HOME/.cache/millpond`; a program that does not ask for the environment keeps responses in memory only.
     #[schemars(extend("examples" = ["/var/cache/millpond"]))]
     pub cache_dir: Option<PathBuf>,
     /// Serve what is stored at any age, and fetch nothing.
     pub offline: bool,
+    /// When a request for a part of something not stored brings the whole into the cache: never, with the second such
+    /// request, or with the first.
+    pub range_fill: RangeFill,
     /// How long responses are kept, and every departure from the standards.
     pub policy: Policy,
     /// What is done to the query, for the key and for the origin alike.
@@ -52,6 +60,8 @@ pub struct Config {
     pub response_fields: FieldRules,
     /// The memory tier.
     pub memory: Memory,
+    /// The store on disk, behind the memory tier.
+    pub disk: Disk,
     /// Every limit and timeout.
     pub limits: Limits,
     /// The log of requests.
@@ -73,14 +83,17 @@ impl Default for Config {
             preserve_host: false,
             trusted_proxies: Vec::new(),
             upstream_ca: None,
+            store: None,
             cache_dir: None,
             offline: false,
+            range_fill: RangeFill::default(),
             policy: Policy::default(),
             query: Query::default(),
             pass: Pass::default(),
             request_fields: FieldRules::default(),
             response_fields: FieldRules::default(),
             memory: Memory::default(),
+            disk: Disk::default(),
             limits: Limits::default(),
             access_log: AccessLog::default(),
             log: Log::default(),
@@ -101,6 +114,7 @@ impl Config {
             origin,
             strip_prefix: false,
             preserve_host: self.preserve_host,
+            range_fill: self.range_fill,
             policy: self.policy.clone(),
             query: self.query.clone(),
             pass: self.pass.clone(),
@@ -152,30 +166,17 @@ impl Default for Heuristic {
     }
 }
 
-/// The memory tier.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Memory {
-    /// How much memory stored responses may take.
-    pub size: ByteSize,
-    /// The largest response kept in memory; a quarter of `memory.size` where unset.
-    pub max_object: Option<ByteSize>,
-}
-
-impl Memory {
-    /// The largest response kept in memory, in bytes: as set, or a quarter of the size.
-    pub const fn largest_object(&self) -> u64 {
-        match self.max_object {
-            Some(size) => size.bytes(),
-            None => self.size.bytes() / 4,
-        }
-    }
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self { size: ByteSize::mib(64), max_object: None }
-    }
+/// When a request for a part of something not stored brings the whole into the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RangeFill {
+    /// Never: only the part is fetched.
+    Off,
+    /// With the second request for a part of it, unless the whole is too large for that.
+    #[default]
+    Second,
+    /// With the first.
+    First,
 }
 
 /// The form of the access log.

@@ -154,8 +154,8 @@ pub enum Warning {
         /// The line, shortened to its name.
         line: String,
     },
-    /// A setting that nothing reads yet.
-    #[error("`{path}` ({origin}) has no effect yet: {why}")]
+    /// A setting that another one leaves without effect.
+    #[error("`{path}` ({origin}) has no effect: {why}")]
     NoEffect {
         /// The setting.
         path: String,

@@ -37,13 +37,16 @@ mod shape;
 mod show;
 mod source;
 mod starter;
+mod storage;
 mod validate;
 mod values;
 mod variables;
 
 pub use alias::{ALIASES, Alias};
 pub use builder::Builder;
-pub use config::{AccessLog, AccessLogFormat, Config, Heuristic, Log, LogFormat, LogLevel, Memory, Policy};
+pub use config::{
+    AccessLog, AccessLogFormat, Config, Heuristic, Log, LogFormat, LogLevel, Policy, RangeFill,
+};
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
 pub use limits::Limits;
 pub use millpond_exchange::Scheme;
@@ -56,8 +59,9 @@ pub use setting::SettingValue;
 pub use show::{show, show_json};
 pub use source::Source;
 pub use starter::init_toml;
+pub use storage::{Disk, Memory};
 pub use values::{
     BadValue, ByteSize, ErrorStatus, FieldName, FieldValue, HostPattern, IpRange, ListenAddr, NamePattern,
-    OriginUrl, PathPattern, PathPrefix, Period, RewrittenField, SizeLimit, Ttl,
+    OriginUrl, PathPattern, PathPrefix, Period, RewrittenField, SizeLimit, StoreUrl, Ttl,
 };
 pub use variables::variable_of;

@@ -1,6 +1,6 @@
 //! Routes: which origin serves which requests, and what is done to them on the way.
 
-use crate::config::Policy;
+use crate::config::{Policy, RangeFill};
 use crate::limits::Limits;
 use crate::values::field;
 use crate::values::{
@@ -34,6 +34,10 @@ pub struct Route {
     /// Send the client's Host to the origin and make it part of the key, instead of the origin's own authority.
     #[serde(default)]
     pub preserve_host: bool,
+    /// When a request for a part of something not stored brings the whole into the cache: never, with the second such
+    /// request, or with the first.
+    #[serde(default)]
+    pub range_fill: RangeFill,
     /// How long responses are kept, and every departure from the standards.
     #[serde(default)]
     pub policy: Policy,

@@ -42,6 +42,11 @@ pub enum Source {
     },
     /// A default the program gave.
     ProgramDefault,
+    /// The built-in default, made from a variable of the environment.
+    EnvDefault {
+        /// The variable.
+        name: String,
+    },
     /// The built-in default.
     Default,
 }
@@ -56,7 +61,8 @@ impl Source {
             Self::File { line, column, .. } => (3, *line, *column),
             Self::Preset { line, .. } => (4, *line, 0),
             Self::ProgramDefault => (5, 0, 0),
-            Self::Default => (6, 0, 0),
+            Self::EnvDefault { .. } => (6, 0, 0),
+            Self::Default => (7, 0, 0),
         }
     }
 
@@ -79,6 +85,7 @@ impl fmt::Display for Source {
             Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
             Self::Preset { name, line } => write!(f, "preset {name}:{line}"),
             Self::ProgramDefault => f.write_str("default of the program"),
+            Self::EnvDefault { name } => write!(f, "default, from {name}"),
             Self::Default => f.write_str("default"),
         }
     }

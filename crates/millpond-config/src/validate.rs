@@ -3,20 +3,60 @@
 use crate::error::{ConfigError, Problem, Warning};
 use crate::node::{Node, Value};
 use crate::source::Source;
-use crate::values::ByteSize;
+use crate::values::{ByteSize, StoreUrl};
 
 /// The smallest head a client needs: a request line and a few fields.
 const SMALLEST_HEAD: u64 = 1024;
+
+/// The least disk that a database with its log can do its work in.
+const SMALLEST_DISK: u64 = 16 << 20;
+
+/// Bodies in rows are read and written whole.
+const LARGEST_INLINE: u64 = 1 << 20;
 
 /// Checks a merged tree in which every route is whole.
 pub(crate) fn validate(tree: &Node, errors: &mut Vec<ConfigError>, warnings: &mut Vec<Warning>) {
     query(tree, "query", errors);
     routes(tree, errors);
     sizes(tree, errors);
-    if let Some(node) = tree.get("cache_dir") {
-        let why = "responses are kept in memory only";
-        warnings.push(Warning::NoEffect { path: "cache_dir".to_owned(), origin: node.source.clone(), why });
+    disk(tree, errors);
+    store(tree, errors, warnings);
+}
+
+fn store(tree: &Node, errors: &mut Vec<ConfigError>, warnings: &mut Vec<Warning>) {
+    let Some(store) = tree.get("store") else { return };
+    let dir = tree.get("cache_dir");
+    let is = |kind: StoreUrl| store.text().and_then(|text| text.parse().ok()) == Some(kind);
+    if let Some(dir) = dir.filter(|_| is(StoreUrl::Memory)) {
+        let why = "`store` is \"memory\"";
+        warnings.push(Warning::NoEffect { path: "cache_dir".to_owned(), origin: dir.source.clone(), why });
     }
+    if dir.is_none() && is(StoreUrl::Sqlite) {
+        let problem =
+            Problem::Missing("`store` is \"sqlite\", and no directory is named to keep it in".to_owned());
+        let help = "set `cache_dir` (--cache-dir DIR), or `store` to \"memory\"; where the environment is read, \
+                    XDG_CACHE_HOME or HOME names one too";
+        errors.push(ConfigError::new(&store.source, problem).help(help));
+    }
+}
+
+fn disk(tree: &Node, errors: &mut Vec<ConfigError>) {
+    let mut bound = |name: &str, fits: fn(u64) -> bool, what: &str, help: &str| {
+        let Some(node) = tree.at(["disk", name]) else { return };
+        let Some(size) = node.text().and_then(|text| text.parse::<ByteSize>().ok()) else { return };
+        if !fits(size.bytes()) {
+            let path = format!("disk.{name}");
+            let problem = Problem::BadValue { path, problem: format!("{what}: \"{size}\"") };
+            errors.push(ConfigError::new(&node.source, problem).help(help));
+        }
+    };
+    bound("size", |size| size >= SMALLEST_DISK, "is too small for a database", "write \"16MiB\" or more");
+    bound(
+        "inline_limit",
+        |size| size <= LARGEST_INLINE,
+        "is too large for a row of a database",
+        "write \"1MiB\" or less: larger bodies are kept in files",
+    );
 }
 
 fn routes(tree: &Node, errors: &mut Vec<ConfigError>) {
@@ -108,7 +148,7 @@ fn sizes(tree: &Node, errors: &mut Vec<ConfigError>) {
         let node = tree.at(path)?;
         Some((node, node.text()?.parse::<ByteSize>().ok()?))
     };
-    let memory = size(["memory", "size"]).map_or(crate::config::Memory::default().size, |(_, size)| size);
+    let memory = size(["memory", "size"]).map_or(crate::storage::Memory::default().size, |(_, size)| size);
     if let Some((node, object)) = size(["memory", "max_object"])
         && object > memory
     {

@@ -22,7 +22,7 @@ fn aliases_count_while_their_preset_is_chosen() {
 #[test]
 fn aliases_are_ignored_without_it_and_named_once() {
     let resolved = Config::builder()
-        .with_env_from([("PORT", "8080"), ("FORCE_CACHE", "true"), ("HOME", "/root")])
+        .with_env_from([("PORT", "8080"), ("FORCE_CACHE", "true"), ("USER", "root")])
         .with_dotenv_text(".env", "PORT=8081\n")
         .build()
         .unwrap();
@@ -35,6 +35,27 @@ fn aliases_are_ignored_without_it_and_named_once() {
             ".env:1 PORT is ignored: it counts only with preset apt",
             "environment variable FORCE_CACHE is ignored: it counts only with preset services",
         ]
+    );
+}
+
+#[test]
+fn the_names_of_an_older_apt_cache_reach_the_disk() {
+    let variables = [("DB_NAME", "/app/data/cache.db"), ("BATCH_SIZE", "10"), ("BATCH_INTERVAL", "1.0")];
+    let resolved = apt(&variables).build().unwrap();
+    assert_eq!(resolved.config.store_file().unwrap().to_str(), Some("/app/data/millpond.db"));
+    assert_eq!(resolved.config.disk.commit_entries, 10);
+    assert_eq!(resolved.config.disk.commit_interval.to_string(), "1s");
+    assert_eq!(
+        apt(&[("DB_NAME", "cache.db")]).build().unwrap().config.store_dir().unwrap().to_str(),
+        Some(".")
+    );
+    for interval in ["0", "-1", "nan", "soon"] {
+        let errors = apt(&[("BATCH_INTERVAL", interval)]).build().unwrap_err();
+        assert!(errors.to_string().starts_with("BATCH_INTERVAL: `disk.commit_interval` is not a number"));
+    }
+    assert_eq!(
+        apt(&[("DB_NAME", "/")]).build().unwrap_err().to_string(),
+        "DB_NAME: `cache_dir` is not a file: \"/\"\n  help: write /app/data/cache.db, say"
     );
 }
 

@@ -236,9 +236,10 @@ fn nothing_to_serve_is_an_error_only_where_something_must_be_served() {
 
 #[test]
 fn a_setting_without_effect_is_named() {
-    let resolved = Config::builder().set_flag("--cache-dir", "cache_dir", "/tmp/x").build().unwrap();
+    let builder = Config::builder().set_flag("--cache-dir", "cache_dir", "/tmp/x").set("store", "memory");
+    let resolved = builder.build().unwrap();
     assert_eq!(
         resolved.warnings[0].to_string(),
-        "`cache_dir` (command line --cache-dir) has no effect yet: responses are kept in memory only"
+        "`cache_dir` (command line --cache-dir) has no effect: `store` is \"memory\""
     );
 }

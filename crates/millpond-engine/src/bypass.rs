@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::hit::key_of;
 use crate::origin::{Origin, OriginRequest};
 use crate::told::Forwarded;
-use millpond_exchange::{Fields, Method, PurgeMode, RequestHead, ResponseHead, Selector, url};
+use millpond_exchange::{Fields, KeyParts, Method, RequestHead, ResponseHead, Selector, url};
 use std::sync::Arc;
 
 impl<O: Origin> Engine<O> {
@@ -40,17 +40,22 @@ impl<O: Origin> Engine<O> {
         })
     }
 
-    /// RFC 9111 section 4.4: a successful unsafe request makes what is stored of its resources invalid.
+    /// RFC 9111 section 4.4: a successful unsafe request makes what is stored of its resources invalid; RFC 9875
+    /// section 3: and what is in the groups that its response names.
     async fn invalidate(&self, request: &RequestHead, response: &ResponseHead, context: &Context) {
         for url in millpond_policy::invalidated_by(request, response) {
             // What is stored has the name its key gives it: normalised, and after the query rules of the route.
             let Ok((scheme, authority, path_and_query)) = url::split(&url) else { continue };
             let target = Target { scheme, authority, path_and_query, client_scheme: None };
             let key = key_of(target, context).to_key();
-            match self.shared.purge(&Selector::Url(key.url()), PurgeMode::Hard).await {
-                Ok(count) => self.shared.counters.invalidated.add_n(count),
-                Err(error) => self.shared.store_failed(&error),
-            }
+            self.shared.invalidate(Selector::Url(key.url())).await;
+        }
+        if request.method.is_safe() {
+            return;
+        }
+        for group in millpond_policy::invalidated_groups(&response.fields) {
+            let origin = KeyParts::of(request).to_key().origin();
+            self.shared.invalidate(Selector::Group { origin, group: group.into() }).await;
         }
     }
 }

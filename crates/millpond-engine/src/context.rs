@@ -19,6 +19,20 @@ pub struct Context {
     pub rewritten: Vec<Box<str>>,
     /// The largest body that is stored for this route, bytes; the store may have a smaller limit of its own.
     pub object_limit: Option<u64>,
+    /// When a request for a part of something not stored brings the whole into the store.
+    pub range_fill: RangeFill,
+}
+
+/// When a request for a part of something not stored brings the whole into the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RangeFill {
+    /// Never: parts are stored as they come.
+    Off,
+    /// With the second such request, where the whole is known to have at most [`millpond_policy::RANGE_FILL_MAX`] bytes.
+    #[default]
+    Second,
+    /// With the first.
+    First,
 }
 
 /// The parts of a target URI that make the key, before normalisation.

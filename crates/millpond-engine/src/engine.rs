@@ -4,24 +4,49 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::fill::FillTable;
 use crate::origin::{Origin, OriginError, OriginRequest, OriginResponse};
-use millpond_exchange::{PurgeMode, Selector, Timestamp};
-use millpond_store::{MemoryStore, Store as _, StoreError};
-use std::sync::Arc;
+use millpond_exchange::{Key, PurgeMode, Selector, Timestamp};
+use millpond_store::{Above, Store as _, StoreError, Tiered};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::Duration;
 
 /// What every worker of one process shares: the store, the fills under way, the clock, the counters.
 pub struct Shared {
     /// Where responses are kept.
-    pub store: MemoryStore,
+    pub store: Tiered,
     /// What happened so far.
     pub counters: Counters,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) fills: FillTable,
+    /// When the log was last told of a failing store, milliseconds since 1970.
+    failure_told: AtomicI64,
+    /// Tasks that see invalidations to their end.
+    invalidating: AtomicUsize,
 }
+
+/// How many invalidations are seen to their end by a task each.
+const INVALIDATIONS: usize = 64;
+
+/// How often the log is told that the store fails.
+const FAILURE_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 impl Shared {
     /// An engine's common part over `store`, told the time by `clock`.
-    pub fn new(store: MemoryStore, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { store, counters: Counters::default(), clock, fills: FillTable::default() })
+    pub fn new(store: Tiered, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let counters = Counters::default();
+        let shared = Arc::new(Self {
+            store,
+            counters,
+            clock,
+            fills: FillTable::default(),
+            failure_told: AtomicI64::new(i64::MIN / 2),
+            invalidating: AtomicUsize::new(0),
+        });
+        let above: Weak<dyn Above> = Arc::<Self>::downgrade(&shared);
+        shared.store.attach(above);
+        shared
     }
 
     /// The present moment.
@@ -36,14 +61,74 @@ impl Shared {
     /// # Errors
     /// As [`millpond_store::Store::remove`].
     pub async fn purge(&self, selector: &Selector, mode: PurgeMode) -> Result<u64, StoreError> {
-        let removed = self.store.remove(selector, mode, self.now()).await;
+        let mut removing = self.store.remove(selector, mode, self.now());
+        // The tiers of this process are purged at the first step, and the rest may take a commit.
+        let begun = poll_fn(|context| Poll::Ready(removing.as_mut().poll(context))).await;
+        self.fills.part_with(selector);
+        if let Poll::Ready(removed) = begun {
+            return removed;
+        }
+        let removed = removing.await;
+        // Where the store took its time to begin, a fetch may have begun in between.
         self.fills.part_with(selector);
         removed
     }
 
+    /// Purges as [`Shared::purge`] does, waiting only until this process gives out nothing of it any more: that other
+    /// processes and the disk know as well is the store's affair from then on. A task sees how that ends and counts it.
+    /// Where a store is slow there are only so many of them, because clients can ask for any number of invalidations.
+    pub(crate) async fn invalidate(self: &Arc<Self>, selector: Selector) {
+        let shared = Arc::clone(self);
+        let mut purging = Box::pin(async move {
+            let _one = Invalidating::of(&shared);
+            match shared.purge(&selector, PurgeMode::Hard).await {
+                Ok(count) => shared.counters.invalidated.add_n(count),
+                Err(error) => shared.store_failed(&error),
+            }
+        });
+        let done = poll_fn(|context| Poll::Ready(purging.as_mut().poll(context))).await;
+        if done.is_pending() && self.invalidating.load(Ordering::Relaxed) <= INVALIDATIONS {
+            tokio::spawn(purging);
+        }
+    }
+
+    /// Counts what a store could not do, and tells the log now and then: a store that is down fails every request.
     pub(crate) fn store_failed(&self, error: &StoreError) {
         self.counters.store_failures.add();
-        tracing::warn!(%error, "store failed; the request goes on without it");
+        let now = self.now().as_millis();
+        let told = self.failure_told.load(Ordering::Relaxed);
+        if now.abs_diff(told) >= FAILURE_TOLD_EVERY.as_millis() as u64 {
+            self.failure_told.store(now, Ordering::Relaxed);
+            tracing::warn!(%error, "store failed; the request goes on without it");
+        } else {
+            tracing::debug!(%error, "store failed");
+        }
+    }
+}
+
+/// One invalidation that is not at its end.
+struct Invalidating<'a>(&'a AtomicUsize);
+
+impl<'a> Invalidating<'a> {
+    fn of(shared: &'a Shared) -> Self {
+        shared.invalidating.fetch_add(1, Ordering::Relaxed);
+        Self(&shared.invalidating)
+    }
+}
+
+impl Drop for Invalidating<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Above for Shared {
+    fn purged(&self, selector: &Selector, _: PurgeMode, _: Timestamp) {
+        self.fills.part_with(selector);
+    }
+
+    fn uses(&self, _: &Key) -> bool {
+        false
     }
 }
 

@@ -7,23 +7,49 @@ use crate::fill::task::{self, Plan};
 use crate::fill::{Fill, FillKey};
 use crate::hit::{choose, key_of};
 use crate::origin::Origin;
-use crate::serve::{Story, from_entry};
+use crate::part::{Wanted, has_parts};
+use crate::serve::{Story, from_below, from_entry};
 use crate::told::{self, Forwarded};
 use millpond_exchange::{Key, Method, RequestHead, VarySelector};
-use millpond_policy::{Forward, Reason, RequestFacts, RequestFlags, Verdict};
-use millpond_store::{Entry, Variants};
+use millpond_policy::{CacheStatus, Forward, Reason, RequestFacts, RequestFlags, Verdict};
+use millpond_store::{Entry, Epoch, Store as _, StoreError, Variants};
 use std::sync::Arc;
 
 /// What a lookup found for one request.
+#[derive(Clone)]
 pub(crate) struct Found {
     pub key: Key,
     pub variants: Variants,
     /// The entry that fits, if one does.
     pub entry: Option<Arc<Entry>>,
     pub verdict: Verdict,
+    /// What a fetch is to bring.
+    pub wanted: Wanted,
+    /// The purge epoch from before the lookup.
+    pub epoch: Epoch,
 }
 
 impl Found {
+    /// True when the verdict lets the entry answer as it is.
+    fn serves(&self) -> bool {
+        told_of(&self.verdict).is_some()
+    }
+
+    /// The same request after the store has lost what it had found.
+    pub(crate) fn lost(self) -> Self {
+        let verdict = Verdict::Unusable(Reason::NothingStored);
+        let (variants, wanted) = (Variants::default(), Wanted::Whole);
+        Self { key: self.key, variants, entry: None, verdict, wanted, epoch: self.epoch }
+    }
+
+    fn why_fetched(&self) -> Reason {
+        match self.verdict {
+            Verdict::Validate(reason) | Verdict::Unusable(reason) => reason,
+            // Only `lost` leads here from a verdict that serves, and it changes the verdict.
+            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => Reason::NothingStored,
+        }
+    }
+
     /// The place of the fitting entry among the variants.
     pub fn selected(&self) -> Option<usize> {
         let entry = self.entry.as_ref()?;
@@ -40,60 +66,108 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.requests.add();
         let facts = RequestFacts::of(&exchange.head);
         if let Some(forwarded) = bypass_reason(&exchange, &facts) {
+            if exchange.context.profile.offline {
+                return Err(self.not_cached(Forwarded { reason: Reason::Offline, ..forwarded }));
+            }
             return Box::pin(self.bypass(exchange, forwarded)).await;
         }
         let asked = Asked::from(exchange);
-        let found = self.find(&asked, &facts);
-        match found.verdict {
-            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => {
-                Ok(self.serve_found(&asked, &facts, &found))
-            }
+        let found = self.find(&asked, &facts).await;
+        match self.serve_found(&asked, &facts, found).await {
+            Ok(answer) => Ok(answer),
             // In a box: every connection has room for this future, and few are fetching.
-            Verdict::Validate(reason) | Verdict::Unusable(reason) => {
-                Box::pin(self.fetch_for(asked, &facts, found, reason)).await
+            Err(found) => Box::pin(self.fetch_for(asked, &facts, found)).await,
+        }
+    }
+
+    /// What is stored for a request. The tier below is asked only where memory has nothing that may be used as it is:
+    /// what memory lacks of a key is older than what it has.
+    pub(crate) async fn find(&self, asked: &Asked, facts: &RequestFacts) -> Found {
+        let key = key_of(target_of(asked), &asked.context).to_key();
+        let store = &self.shared.store;
+        let epoch = store.epoch();
+        let variants = store.lookup(key.as_bytes()).unwrap_or_default();
+        let found = self.judge_stored(asked, facts, key, variants, epoch);
+        if store.below().is_none() || found.serves() || found.variants.complete {
+            return found;
+        }
+        match store.variants(&found.key).await {
+            Ok(variants) => self.judge_stored(asked, facts, found.key, variants, epoch),
+            Err(error) => {
+                self.shared.store_failed(&error);
+                let unavailable = found.entry.is_none();
+                let verdict =
+                    if unavailable { Verdict::Unusable(Reason::StoreUnavailable) } else { found.verdict };
+                Found { verdict, ..found }
             }
         }
     }
 
-    pub(crate) fn find(&self, asked: &Asked, facts: &RequestFacts) -> Found {
-        let target = target_of(asked);
-        let key = key_of(target, &asked.context).to_key();
-        let variants = self.shared.store.lookup(key.as_bytes()).unwrap_or_default();
+    fn judge_stored(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        key: Key,
+        variants: Variants,
+        epoch: Epoch,
+    ) -> Found {
         let entry = choose(&variants, &asked.head).map(Arc::clone);
         let verdict = match &entry {
             Some(entry) => millpond_policy::reuse(&entry.record, facts, self.now(), &asked.context.profile),
             None if variants.entries.is_empty() => Verdict::Unusable(Reason::NothingStored),
             None => Verdict::Unusable(Reason::VaryMismatch),
         };
-        Found { key, variants, entry, verdict }
+        Found { key, variants, entry, verdict, wanted: Wanted::Whole, epoch }
     }
 
-    /// Answers from the store; a stale entry is refreshed behind the answer.
-    pub(crate) fn serve_found(
+    /// Answers from the store; a stale entry is refreshed behind the answer. Gives back what must be fetched: where the
+    /// verdict says so, and where the store has lost the body since.
+    pub(crate) async fn serve_found(
         self: &Arc<Self>,
         asked: &Asked,
         facts: &RequestFacts,
-        found: &Found,
-    ) -> Answer {
-        let Some(entry) = &found.entry else { unreachable_entry() };
-        let counters = &self.shared.counters;
-        let (outcome, status) = match found.verdict {
-            Verdict::ServeStale { why, ttl, refresh } => {
-                // Who asks for no fetch causes none, not even one that nobody waits for.
-                if refresh && !facts.only_if_cached() {
-                    self.refresh_behind(asked, found);
-                }
-                counters.stale_hits.add();
-                (Outcome::StaleHit, told::stale_hit(ttl, why))
-            }
-            Verdict::Fresh { ttl } => {
-                counters.hits.add();
-                (Outcome::Hit, told::hit(ttl))
-            }
-            _ => unreachable_entry(),
+        found: Found,
+    ) -> Result<Answer, Found> {
+        let (Some(entry), Some((outcome, status))) = (&found.entry, told_of(&found.verdict)) else {
+            return Err(found);
         };
         let age = Some(millpond_policy::current_age(&entry.record, self.now()));
-        from_entry(entry, &asked.head, facts, Story { age, outcome, status })
+        let Some(answer) = self.answer_from(entry, asked, facts, Story { age, outcome, status }).await else {
+            return Err(found.lost());
+        };
+        let counters = &self.shared.counters;
+        if let Verdict::ServeStale { refresh, .. } = found.verdict {
+            // Who asks for no fetch causes none, not even one that nobody waits for.
+            if refresh && !facts.only_if_cached() {
+                self.refresh_behind(asked, &found);
+            }
+            counters.stale_hits.add();
+        } else {
+            counters.hits.add();
+        }
+        Ok(answer)
+    }
+
+    /// The answer that `entry` gives; `None` when its body can no longer be read, or lacks what is asked for.
+    pub(crate) async fn answer_from(
+        &self,
+        entry: &Arc<Entry>,
+        asked: &Asked,
+        facts: &RequestFacts,
+        story: Story,
+    ) -> Option<Answer> {
+        if entry.body.is_some() {
+            return from_entry(entry, &asked.head, facts, story);
+        }
+        match from_below(&self.shared.store, entry, &asked.head, facts, story).await {
+            Ok(answer) => Some(answer),
+            // Evicted or purged between lookup and read.
+            Err(StoreError::Gone) => None,
+            Err(error) => {
+                self.shared.store_failed(&error);
+                None
+            }
+        }
     }
 
     async fn fetch_for(
@@ -101,26 +175,36 @@ impl<O: Origin> Engine<O> {
         asked: Asked,
         facts: &RequestFacts,
         found: Found,
-        reason: Reason,
     ) -> Result<Answer, EngineError> {
-        let forwarded = Forwarded { why: forward_of(&found), reason };
+        // Where nothing whole is stored, parts may do.
+        let mut found = match self.serve_part(&asked, facts, found).await {
+            Ok(answer) => return Ok(answer),
+            Err(found) => found,
+        };
+        let reason = found.why_fetched();
+        let why = if has_parts(&asked, &found) { Forward::Partial } else { forward_of(&found) };
+        let forwarded = Forwarded { why, reason };
         if facts.only_if_cached() || asked.context.profile.offline {
-            self.shared.counters.errors.add();
-            return Err(EngineError::NotCached { reason, status: Box::new(forwarded.status()) });
+            return Err(self.not_cached(forwarded));
         }
         if asked.head.method == Method::HEAD {
             return self.forward_head(asked, facts, found, forwarded).await;
         }
-        // A part of what is not stored is asked of the origin as a part.
-        if facts.has(RequestFlags::RANGE) && found.entry.is_none() {
-            let forwarded = Forwarded { reason: Reason::RangeNotStored, ..forwarded };
-            return self.bypass(asked.into(), forwarded).await;
+        found.wanted = self.wanted(&asked, facts, &found);
+        if facts.has(RequestFlags::RANGE) && found.wanted.is_for_one() {
+            return self.fetch_part(asked, facts, found, forwarded).await;
         }
         self.fetch_shared(asked, facts, found, forwarded).await
     }
 
-    /// Fetches anew without anyone waiting, unless that is under way already.
-    fn refresh_behind(self: &Arc<Self>, asked: &Asked, found: &Found) {
+    /// The error of a request that would have to be fetched, and must not be.
+    fn not_cached(&self, forwarded: Forwarded) -> EngineError {
+        self.shared.counters.errors.add();
+        EngineError::NotCached { reason: forwarded.reason, status: Box::new(forwarded.status()) }
+    }
+
+    /// Fetches the whole without anyone waiting, unless that is under way already.
+    pub(crate) fn refresh_behind(self: &Arc<Self>, asked: &Asked, found: &Found) {
         let place = FillKey {
             key: found.key.clone(),
             selectors: found.entry.as_ref().map(|entry| entry.record.vary.clone()).unwrap_or_default(),
@@ -135,19 +219,30 @@ impl<O: Origin> Engine<O> {
     pub(crate) fn plan(&self, asked: &Asked, found: &Found, place: Option<FillKey>, interim: bool) -> Plan {
         // What is fetched behind the answer to a HEAD is what a GET would get: only that can be stored.
         let mut request = RequestHead { method: Method::GET, ..asked.head.clone() };
-        let own_conditions = place.is_none() && found.variants.entries.is_empty();
+        let nothing_to_confirm = found.variants.entries.is_empty() || found.wanted.is_new_part();
+        let own_conditions = place.is_none() && nothing_to_confirm;
         if !own_conditions {
-            millpond_policy::remove_conditions(&mut request.fields);
+            found.wanted.remove_conditions(&mut request.fields);
         }
+        let (stored, selected) = match &found.wanted {
+            Wanted::Part { validate: Some(part) } => (vec![Arc::clone(part)], Some(0)),
+            Wanted::Part { validate: None } => (Vec::new(), None),
+            Wanted::Whole | Wanted::Rest { .. } => (found.variants.entries.to_vec(), found.selected()),
+        };
         Plan {
             own_conditions: own_conditions && RequestFacts::of(&request).is_conditional(),
             place,
             key: found.key.clone(),
             request,
-            stored: found.variants.entries.to_vec(),
-            selected: found.selected(),
+            stored,
+            selected,
+            wanted: found.wanted.clone(),
             context: Arc::clone(&asked.context),
-            epoch: millpond_store::Store::epoch(&self.shared.store),
+            // What a stored part becomes a piece of must not be older than a purge that covers the part.
+            epoch: match found.wanted {
+                Wanted::Rest { .. } => found.epoch,
+                Wanted::Whole | Wanted::Part { .. } => self.shared.store.epoch(),
+            },
             interim: if interim { asked.interim.clone() } else { None },
         }
     }
@@ -163,9 +258,13 @@ impl<O: Origin> Engine<O> {
     }
 }
 
-/// A verdict that serves comes with the entry it was made for: `find` makes both together.
-fn unreachable_entry() -> ! {
-    unreachable!("a verdict that serves has an entry")
+/// What is told of an answer by a verdict that lets an entry answer.
+pub(crate) fn told_of(verdict: &Verdict) -> Option<(Outcome, CacheStatus<'static>)> {
+    match *verdict {
+        Verdict::ServeStale { why, ttl, .. } => Some((Outcome::StaleHit, told::stale_hit(ttl, why))),
+        Verdict::Fresh { ttl } => Some((Outcome::Hit, told::hit(ttl))),
+        Verdict::Validate(_) | Verdict::Unusable(_) => None,
+    }
 }
 
 fn target_of(asked: &Asked) -> Target<'_> {

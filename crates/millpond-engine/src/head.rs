@@ -29,10 +29,10 @@ impl<O: Origin> Engine<O> {
         };
         let mut response = match self.fetch(request).await {
             Ok(response) => response,
-            Err(error) => return self.failed(&asked, facts, &found, forwarded, error),
+            Err(error) => return self.failed(&asked, facts, &found, forwarded, error).await,
         };
         let status = response.head.status.as_u16();
-        if let Some(answer) = self.stale_instead(&asked, facts, &found, StaleCause::Status(status)) {
+        if let Some(answer) = self.stale_instead(&asked, facts, &found, StaleCause::Status(status)).await {
             return Ok(answer);
         }
         let times = Times { request_time, response_time: self.now() };

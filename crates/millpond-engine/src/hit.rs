@@ -1,4 +1,5 @@
-//! The hit path: one key, one lookup, one comparison of facts. No await, no parsing of what is stored.
+//! The hit path: one key, one lookup in each tier that need not be waited for, one comparison of facts. No await, no
+//! parsing of what memory holds.
 
 use crate::answer::{Answer, Outcome};
 use crate::context::{Context, Target};
@@ -29,8 +30,17 @@ pub(crate) fn choose<'a>(variants: &'a Variants, request: &RequestHead) -> Optio
     millpond_policy::select(records, &request.fields, None).map(|index| &variants.entries[index])
 }
 
+/// What a list of entries does for a request on the fast path.
+enum Judged {
+    Answer(Answer),
+    /// An entry answers, but not without waiting, or not before the route has changed the request.
+    Slow,
+    Nothing,
+}
+
 impl<O: Origin> Engine<O> {
-    /// The answer, if a fresh entry has it; `None` leaves the request to [`Engine::handle`].
+    /// The answer, if a fresh entry has it that can be read without waiting; `None` leaves the request to
+    /// [`Engine::handle`].
     ///
     /// `head` is the request as received: what the route would change on the way to the origin has not been changed.
     pub fn hit(&self, head: &RequestHead, target: Target<'_>, context: &Context) -> Option<Answer> {
@@ -41,24 +51,47 @@ impl<O: Origin> Engine<O> {
         if facts.is_for_origin() {
             return None;
         }
-        let variants = self.shared.store.lookup(key_of(target, context).as_bytes())?;
-        let entry = choose(&variants, head)?;
+        let store = &self.shared.store;
+        let key = key_of(target, context);
+        let found = store.lookup(key.as_bytes());
+        let mut judged =
+            found.as_ref().map_or(Judged::Nothing, |found| self.judge_hit(found, head, &facts, context));
+        // The tier below is asked under the same condition as in [`Engine::find`].
+        if matches!(judged, Judged::Nothing) && !found.is_some_and(|found| found.complete) {
+            judged = self.judge_hit(&store.lookup_below(&key.to_key())?, head, &facts, context);
+        }
+        let Judged::Answer(answer) = judged else { return None };
+        self.shared.counters.requests.add();
+        self.shared.counters.hits.add();
+        Some(answer)
+    }
+
+    fn judge_hit(
+        &self,
+        variants: &Variants,
+        head: &RequestHead,
+        facts: &RequestFacts,
+        context: &Context,
+    ) -> Judged {
+        let Some(entry) = choose(variants, head) else { return Judged::Nothing };
         if varies_on_rewritten(&entry.record, context) {
-            return None;
+            return Judged::Slow;
         }
         let now = self.now();
-        let Verdict::Fresh { ttl } = millpond_policy::reuse(&entry.record, &facts, now, &context.profile)
+        let Verdict::Fresh { ttl } = millpond_policy::reuse(&entry.record, facts, now, &context.profile)
         else {
-            return None;
+            return Judged::Nothing;
         };
+        // A body further down is not there without waiting.
+        if entry.body.is_none() {
+            return Judged::Slow;
+        }
         let story = Story {
             age: Some(millpond_policy::current_age(&entry.record, now)),
             outcome: Outcome::Hit,
             status: told::hit(ttl),
         };
-        self.shared.counters.requests.add();
-        self.shared.counters.hits.add();
-        Some(from_entry(entry, head, &facts, story))
+        from_entry(entry, head, facts, story).map_or(Judged::Slow, Judged::Answer)
     }
 }
 

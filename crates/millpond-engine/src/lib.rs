@@ -14,13 +14,14 @@ mod handle;
 mod head;
 mod hit;
 mod origin;
+mod part;
 mod serve;
 mod shared_fetch;
 mod told;
 
 pub use answer::{Answer, AnswerHead, EngineError, Outcome};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use context::{Context, Exchange, Target};
+pub use context::{Context, Exchange, RangeFill, Target};
 pub use counters::{Counter, Counters, CountersSnapshot};
 pub use engine::{Engine, Shared};
 pub use origin::{

@@ -8,7 +8,7 @@ use crate::fill::{Fill, FillHead, FillKey, FillReader, Membership, Role, Stage};
 use crate::handle::{Found, selectors};
 use crate::hit::choose;
 use crate::origin::{Origin, OriginError, OriginFault};
-use crate::serve::{Story, from_entry, from_fill};
+use crate::serve::{Story, from_fill};
 use crate::told::{self, Forwarded};
 use millpond_exchange::{Record, RecordFlags};
 use millpond_policy::{RequestFacts, RequestFlags, StaleCause, Verdict};
@@ -49,9 +49,10 @@ impl<O: Origin> Engine<O> {
             match self.shared.fills.enter(&place, facts.names_user(), self.now(), unchanged) {
                 Role::Alone => break,
                 Role::Changed => {
-                    found = self.find(&asked, facts);
-                    if matches!(found.verdict, Verdict::Fresh { .. } | Verdict::ServeStale { .. }) {
-                        return Ok(self.serve_found(&asked, facts, &found));
+                    let now = self.find(&asked, facts).await;
+                    match self.serve_found(&asked, facts, now).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(now) => found = now,
                     }
                 }
                 Role::Leader(fill, member) => {
@@ -63,7 +64,9 @@ impl<O: Origin> Engine<O> {
                     Waited::Failed(error) if !forgiven && may_be_the_requests_fault(&error) => {
                         forgiven = true;
                     }
-                    Waited::Failed(error) => return self.failed(&asked, facts, &found, forwarded, error),
+                    Waited::Failed(error) => {
+                        return self.failed(&asked, facts, &found, forwarded, error).await;
+                    }
                     Waited::OtherVariant(more) => {
                         names.extend(more);
                         names.sort_unstable();
@@ -83,14 +86,17 @@ impl<O: Origin> Engine<O> {
     fn has_not_changed(&self, asked: &Asked, found: &Found) -> bool {
         let variants = self.shared.store.lookup(found.key.as_bytes()).unwrap_or_default();
         match (choose(&variants, &asked.head), &found.entry) {
-            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            // What came up from below is another copy of the same.
+            (Some(now), Some(then)) => {
+                Arc::ptr_eq(now, then) || (now.id == then.id && now.record == then.record)
+            }
             (None, _) => true,
             (Some(_), None) => false,
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one request's state, used once")]
-    async fn lead(
+    pub(crate) async fn lead(
         self: &Arc<Self>,
         asked: &Asked,
         facts: &RequestFacts,
@@ -103,10 +109,17 @@ impl<O: Origin> Engine<O> {
         let (own, owned) = oneshot::channel();
         self.start(fill, self.plan(asked, found, place, true), Some(own));
         match member.stage().await {
-            Stage::Streaming(head) => Ok(self.lead_stream(asked, facts, forwarded, &head, member)),
-            Stage::Refreshed { entry, .. } => Ok(self.validated(asked, facts, forwarded, &entry)),
+            Stage::Streaming(head) => match self.lead_stream(asked, facts, forwarded, &head, member) {
+                Some(answer) => Ok(answer),
+                None => Box::pin(self.fetch_anew(asked, facts, found, forwarded)).await,
+            },
+            Stage::Refreshed { entry, .. } => match self.validated(asked, facts, forwarded, &entry).await {
+                Some(answer) => Ok(answer),
+                None => Box::pin(self.fetch_anew(asked, facts, found, forwarded)).await,
+            },
             Stage::Released { status, .. } => {
-                if let Some(answer) = self.stale_instead(asked, facts, found, StaleCause::Status(status)) {
+                let cause = StaleCause::Status(status);
+                if let Some(answer) = self.stale_instead(asked, facts, found, cause).await {
                     return Ok(answer);
                 }
                 match owned.await {
@@ -114,12 +127,26 @@ impl<O: Origin> Engine<O> {
                     Err(_) => Err(self.error(crate::fill::task::abandoned(), forwarded)),
                 }
             }
-            Stage::Failed(error) => self.failed(asked, facts, found, forwarded, error),
+            Stage::Failed(error) => self.failed(asked, facts, found, forwarded, error).await,
             Stage::Waiting => Err(self.error(crate::fill::task::abandoned(), forwarded)),
         }
     }
 
-    /// The leader gets what the origin sent, while it is being stored.
+    /// The origin confirmed what the store has lost meanwhile: it is asked once more, without conditions.
+    async fn fetch_anew(
+        self: &Arc<Self>,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+        forwarded: Forwarded,
+    ) -> Result<Answer, EngineError> {
+        let nothing = found.clone().lost();
+        let fill = Fill::new(false);
+        let member = fill.join();
+        self.lead(asked, facts, &nothing, forwarded, fill, member, None).await
+    }
+
+    /// The leader gets what the origin sent, while it is being stored; `None` where that lacks what was asked for.
     fn lead_stream(
         &self,
         asked: &Asked,
@@ -127,31 +154,36 @@ impl<O: Origin> Engine<O> {
         forwarded: Forwarded,
         head: &Arc<FillHead>,
         member: Membership,
-    ) -> Answer {
-        self.shared.counters.misses.add();
-        let status = forwarded.stored(head.origin_head.status.as_u16());
+    ) -> Option<Answer> {
+        let status = forwarded.stored(head.status.as_u16());
         let story = Story { age: None, outcome: Outcome::Miss, status };
-        if facts.is_conditional() || facts.has(RequestFlags::RANGE) {
-            return from_fill(head, member, &asked.head, facts, story);
-        }
-        let body = FillReader::body(member, head, None);
-        let Story { age, outcome, status } = story;
-        let head = AnswerHead::Own(head.origin_head.clone());
-        Answer { head, body, announce: None, age, outcome, status, upgrade: None }
+        let derived = !head.verbatim && (facts.is_conditional() || facts.has(RequestFlags::RANGE));
+        let answer = if derived {
+            from_fill(head, member, &asked.head, facts, story)?
+        } else {
+            let body = FillReader::body(member, head, None);
+            let Story { age, outcome, status } = story;
+            let head = AnswerHead::Own(head.origin_head.clone());
+            Answer { head, body, announce: None, age, outcome, status, upgrade: None }
+        };
+        self.shared.counters.misses.add();
+        Some(answer)
     }
 
-    /// A 304 confirmed `entry`, and the request gets it.
-    fn validated(
+    /// A 304 confirmed `entry`, and the request gets it; `None` when its body can no longer be read.
+    async fn validated(
         &self,
         asked: &Asked,
         facts: &RequestFacts,
         forwarded: Forwarded,
         entry: &Arc<Entry>,
-    ) -> Answer {
-        self.shared.counters.validated.add();
+    ) -> Option<Answer> {
         let status = forwarded.answered(304);
         let age = Some(millpond_policy::current_age(&entry.record, self.now()));
-        from_entry(entry, &asked.head, facts, Story { age, outcome: Outcome::Validated, status })
+        let story = Story { age, outcome: Outcome::Validated, status };
+        let answer = self.answer_from(entry, asked, facts, story).await?;
+        self.shared.counters.validated.add();
+        Some(answer)
     }
 
     /// A response that is not stored: for its leader alone.
@@ -181,22 +213,30 @@ impl<O: Origin> Engine<O> {
         match member.stage().await {
             Stage::Streaming(head) => match self.misfit(&head.record, asked, facts) {
                 None => {
-                    self.shared.counters.collapsed.add();
                     let age = Some(millpond_policy::current_age(&head.record, self.now()));
                     let status = forwarded.collapsed();
                     let story = Story { age, outcome: Outcome::Collapsed, status };
-                    Waited::Answer(Box::new(from_fill(&head, member, &asked.head, facts, story)))
+                    match from_fill(&head, member, &asked.head, facts, story) {
+                        Some(answer) => {
+                            self.shared.counters.collapsed.add();
+                            Waited::Answer(Box::new(answer))
+                        }
+                        None => Waited::Alone,
+                    }
                 }
                 Some(other) => other,
             },
             Stage::Refreshed { shared: false, .. } => Waited::Again,
             Stage::Refreshed { entry, .. } => match self.misfit(&entry.record, asked, facts) {
-                None => Waited::Answer(Box::new(self.validated(asked, facts, forwarded, &entry))),
+                None => match self.validated(asked, facts, forwarded, &entry).await {
+                    Some(answer) => Waited::Answer(Box::new(answer)),
+                    None => Waited::Alone,
+                },
                 Some(other) => other,
             },
             Stage::Released { status, personal } => {
                 let otherwise = if personal && !facts.names_user() { Waited::Again } else { Waited::Alone };
-                let stale = self.stale_instead(asked, facts, found, StaleCause::Status(status));
+                let stale = self.stale_instead(asked, facts, found, StaleCause::Status(status)).await;
                 stale.map_or(otherwise, |answer| Waited::Answer(Box::new(answer)))
             }
             Stage::Failed(error) => Waited::Failed(error),
@@ -217,7 +257,7 @@ impl<O: Origin> Engine<O> {
     }
 
     /// The origin failed: what is stored may stand in (RFC 9111 section 4.2.4, RFC 5861 section 4).
-    pub(crate) fn failed(
+    pub(crate) async fn failed(
         &self,
         asked: &Asked,
         facts: &RequestFacts,
@@ -225,7 +265,7 @@ impl<O: Origin> Engine<O> {
         forwarded: Forwarded,
         error: OriginError,
     ) -> Result<Answer, EngineError> {
-        if let Some(answer) = self.stale_instead(asked, facts, found, StaleCause::Unreachable) {
+        if let Some(answer) = self.stale_instead(asked, facts, found, StaleCause::Unreachable).await {
             return Ok(answer);
         }
         let forbidding = RecordFlags::MUST_REVALIDATE | RecordFlags::PROXY_REVALIDATE | RecordFlags::NO_CACHE;
@@ -235,22 +275,23 @@ impl<O: Origin> Engine<O> {
         Err(if must_validate { error.for_want_of_validation() } else { error })
     }
 
-    pub(crate) fn stale_instead(
+    pub(crate) async fn stale_instead(
         &self,
         asked: &Asked,
         facts: &RequestFacts,
         found: &Found,
         cause: StaleCause,
     ) -> Option<Answer> {
-        let entry = found.entry.as_ref()?;
+        let entry = found.entry.as_ref().or_else(|| found.wanted.confirmable())?;
         let now = self.now();
         let profile = &asked.context.profile;
         let why = millpond_policy::stale_on_error(&entry.record, facts, now, profile, cause)?;
-        self.shared.counters.stale_hits.add();
         let age = millpond_policy::current_age(&entry.record, now);
         let ttl = millpond_policy::time_to_live(&entry.record, now, profile);
         let story = Story { age: Some(age), outcome: Outcome::StaleHit, status: told::stale_hit(ttl, why) };
-        Some(from_entry(entry, &asked.head, facts, story))
+        let answer = self.answer_from(entry, asked, facts, story).await?;
+        self.shared.counters.stale_hits.add();
+        Some(answer)
     }
 
     pub(crate) fn error(&self, error: OriginError, forwarded: Forwarded) -> EngineError {

@@ -55,23 +55,46 @@ impl BodyError {
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Frame, BodyError>> + Send>>;
 
 /// Content held in memory as immutable segments; cloning it copies no content.
-#[derive(Clone, Default)]
-pub struct Segments {
-    list: Arc<[Bytes]>,
-    range: Range<u64>,
+#[derive(Clone)]
+pub struct Segments(Content);
+
+/// Something kept whole that has content in memory, such as a stored response.
+pub trait Holder: Send + Sync {
+    /// The content, where it is in memory.
+    fn content(&self) -> Option<&Segments>;
+}
+
+/// Most content is one segment, which needs no list.
+#[derive(Clone)]
+enum Content {
+    One(Bytes),
+    Many { list: Arc<[Bytes]>, range: Range<u64> },
+    Held { holder: Arc<dyn Holder>, range: Range<u64> },
 }
 
 impl Segments {
     /// The content of `list`, in order.
     pub fn new(list: impl Into<Arc<[Bytes]>>) -> Self {
         let list = list.into();
+        if let [one] = &*list {
+            return one.clone().into();
+        }
         let length = list.iter().map(|segment| segment.len() as u64).sum();
-        Self { list, range: 0..length }
+        Self(Content::Many { list, range: 0..length })
+    }
+
+    /// The content of `holder`, without a look at the segments: the content stays as long as the holder does.
+    pub fn held(holder: Arc<dyn Holder>) -> Self {
+        let range = 0..holder.content().map_or(0, Self::len);
+        Self(Content::Held { holder, range })
     }
 
     /// Bytes of content.
     pub fn len(&self) -> u64 {
-        self.range.end - self.range.start
+        match &self.0 {
+            Content::One(segment) => segment.len() as u64,
+            Content::Many { range, .. } | Content::Held { range, .. } => range.end - range.start,
+        }
     }
 
     /// True when there is no content.
@@ -81,33 +104,69 @@ impl Segments {
 
     /// The part `range` (byte offsets into this content), clamped to its length.
     pub fn slice(&self, range: Range<u64>) -> Self {
-        let start = self.range.start.saturating_add(range.start).min(self.range.end);
-        let end = self.range.start.saturating_add(range.end).clamp(start, self.range.end);
-        Self { list: Arc::clone(&self.list), range: start..end }
+        let start = range.start.min(self.len());
+        let end = range.end.clamp(start, self.len());
+        let mut part = self.clone();
+        match &mut part.0 {
+            Content::One(segment) => *segment = segment.slice(start as usize..end as usize),
+            Content::Many { range, .. } | Content::Held { range, .. } => {
+                *range = range.start + start..range.start + end;
+            }
+        }
+        part
     }
 
     /// The content as contiguous pieces, in order, none empty.
     pub fn iter(&self) -> impl Iterator<Item = Bytes> + '_ {
+        self.parts().map(|(segment, range)| segment.slice(range))
+    }
+
+    /// As [`Segments::iter`], for a look at the bytes only.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> + '_ {
+        self.parts().map(|(segment, range)| &segment[range])
+    }
+
+    /// The segments, and which bytes of each are meant.
+    fn parts(&self) -> impl Iterator<Item = (&Bytes, Range<usize>)> + '_ {
+        let (list, range) = self.list();
         let mut offset = 0u64;
-        self.list.iter().filter_map(move |segment| {
+        list.iter().filter_map(move |segment| {
             let (from, to) = (offset, offset + segment.len() as u64);
             offset = to;
-            let (start, end) = (from.max(self.range.start), to.min(self.range.end));
-            (start < end).then(|| segment.slice((start - from) as usize..(end - from) as usize))
+            let (start, end) = (from.max(range.start), to.min(range.end));
+            (start < end).then(|| (segment, (start - from) as usize..(end - from) as usize))
         })
+    }
+
+    /// All segments, and which bytes of all of them are meant.
+    fn list(&self) -> (&[Bytes], Range<u64>) {
+        match &self.0 {
+            Content::One(segment) => (std::slice::from_ref(segment), 0..segment.len() as u64),
+            Content::Many { list, range } => (list, range.clone()),
+            Content::Held { holder, range } => {
+                let (list, whole) = holder.content().map_or((&[][..], 0..0), Self::list);
+                (list, whole.start + range.start..whole.start + range.end)
+            }
+        }
     }
 
     /// The content copied into one buffer.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.len() as usize);
-        self.iter().for_each(|piece| all.extend_from_slice(&piece));
+        self.slices().for_each(|piece| all.extend_from_slice(piece));
         all
+    }
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        Bytes::new().into()
     }
 }
 
 impl From<Bytes> for Segments {
     fn from(bytes: Bytes) -> Self {
-        Self::new([bytes])
+        Self(Content::One(bytes))
     }
 }
 

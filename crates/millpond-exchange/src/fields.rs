@@ -1,6 +1,5 @@
 //! An ordered field list (RFC 9110 section 5) that keeps names as they were written, stored in wire form.
 
-use smallvec::SmallVec;
 use std::fmt;
 use thiserror::Error;
 
@@ -44,26 +43,27 @@ pub enum InvalidField {
     TooLarge,
 }
 
+/// Room for lines made with the first one.
+const USUAL: usize = 12;
+
+/// Where a line begins, and how long its name is. It ends where the next one begins.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: u32,
     name_len: u16,
-    value_len: u32,
 }
 
 impl Span {
-    fn name(self, text: &[u8]) -> &[u8] {
-        let start = self.start as usize;
-        &text[start..start + usize::from(self.name_len)]
+    /// Bytes of a span in the packed form.
+    const PACKED: usize = 6;
+
+    fn pack(self) -> impl Iterator<Item = u8> {
+        self.start.to_ne_bytes().into_iter().chain(self.name_len.to_ne_bytes())
     }
 
-    fn value(self, text: &[u8]) -> &[u8] {
-        let start = self.start as usize + usize::from(self.name_len) + 2;
-        &text[start..start + self.value_len as usize]
-    }
-
-    fn end(self) -> usize {
-        self.start as usize + usize::from(self.name_len) + 2 + self.value_len as usize + 2
+    fn unpack(bytes: [u8; Self::PACKED]) -> Self {
+        let [start @ .., low, high] = bytes;
+        Self { start: u32::from_ne_bytes(start), name_len: u16::from_ne_bytes([low, high]) }
     }
 }
 
@@ -71,10 +71,60 @@ impl Span {
 ///
 /// The list is kept as the bytes that go on the wire (`Name: value\r\n` for each line), so that a stored response is
 /// sent without serialising it again. Every line in it is valid: that is checked on entry.
+#[derive(Clone)]
+pub struct Fields(Form);
+
+/// The two forms. Two words, as every stored response has two lists, one of them mostly empty.
+#[derive(Clone)]
+enum Form {
+    Open(Box<Open>),
+    Packed(Packed),
+}
+
+/// A list in the making.
 #[derive(Clone, Default)]
-pub struct Fields {
+struct Open {
     text: Vec<u8>,
-    spans: SmallVec<[Span; 12]>,
+    spans: Vec<Span>,
+}
+
+/// A list that is kept: one buffer of exactly its size, with the text, behind it the packed spans, and then their number
+/// (four bytes). Empty for a list without lines.
+#[derive(Clone, Default)]
+struct Packed(Box<[u8]>);
+
+impl Packed {
+    fn new(open: &Open) -> Self {
+        if open.spans.is_empty() {
+            return Self::default();
+        }
+        // Every line takes more than one byte of a text below 4 GiB.
+        let count = open.spans.len() as u32;
+        let mut bytes =
+            Vec::with_capacity(open.text.len() + open.spans.len() * Span::PACKED + size_of::<u32>());
+        bytes.extend_from_slice(&open.text);
+        open.spans.iter().for_each(|span| bytes.extend(span.pack()));
+        bytes.extend_from_slice(&count.to_ne_bytes());
+        Self(bytes.into())
+    }
+
+    fn open(&self) -> Open {
+        let (text, spans) = self.parts();
+        Open { text: text.to_vec(), spans: spans.iter().map(|span| Span::unpack(*span)).collect() }
+    }
+
+    /// The text and the spans.
+    fn parts(&self) -> (&[u8], &[[u8; Span::PACKED]]) {
+        let Some((rest, count)) = self.0.split_last_chunk() else { return (&[], &[]) };
+        let (text, spans) = rest.split_at(rest.len() - u32::from_ne_bytes(*count) as usize * Span::PACKED);
+        (text, spans.as_chunks().0)
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self(Form::Packed(Packed::default()))
+    }
 }
 
 impl Fields {
@@ -85,7 +135,7 @@ impl Fields {
 
     /// An empty list with room for `bytes` of wire form.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { text: Vec::with_capacity(bytes), spans: SmallVec::new() }
+        Self(Form::Open(Box::new(Open { text: Vec::with_capacity(bytes), spans: Vec::new() })))
     }
 
     /// Appends a line. Whitespace around the value is dropped.
@@ -100,15 +150,20 @@ impl Fields {
         if !value.iter().all(|b| is_value_byte(*b)) {
             return Err(InvalidField::Value);
         }
-        let start = u32::try_from(self.text.len()).map_err(|_| InvalidField::TooLarge)?;
         let name_len = u16::try_from(name.len()).map_err(|_| InvalidField::TooLarge)?;
-        let value_len = u32::try_from(value.len()).map_err(|_| InvalidField::TooLarge)?;
-        self.text.reserve(name.len() + value.len() + 4);
-        self.text.extend_from_slice(name);
-        self.text.extend_from_slice(b": ");
-        self.text.extend_from_slice(value);
-        self.text.extend_from_slice(b"\r\n");
-        self.spans.push(Span { start, name_len, value_len });
+        let Open { text, spans } = self.open();
+        let line = name.len() + value.len() + 4;
+        let start = u32::try_from(text.len()).map_err(|_| InvalidField::TooLarge)?;
+        u32::try_from(text.len() + line).map_err(|_| InvalidField::TooLarge)?;
+        if spans.capacity() == 0 {
+            spans.reserve(USUAL);
+        }
+        text.reserve(line);
+        text.extend_from_slice(name);
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value);
+        text.extend_from_slice(b"\r\n");
+        spans.push(Span { start, name_len });
         Ok(())
     }
 
@@ -124,9 +179,9 @@ impl Fields {
 
     /// Removes every line named `name`; true when there was one.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.spans.len();
+        let before = self.len();
         self.retain(|field| !field.is(name));
-        before != self.spans.len()
+        before != self.len()
     }
 
     /// Keeps the lines for which `keep` answers true, in order.
@@ -135,13 +190,12 @@ impl Fields {
             return;
         }
         let old = std::mem::take(self);
-        self.text.reserve(old.text.len());
-        for span in &old.spans {
-            let field = Field { name: span.name(&old.text), value: span.value(&old.text) };
-            if keep(field) {
-                let start = self.text.len() as u32;
-                self.text.extend_from_slice(&old.text[span.start as usize..span.end()]);
-                self.spans.push(Span { start, ..*span });
+        let Open { text, spans } = self.open();
+        text.reserve(old.wire().len());
+        for (span, line) in old.lines() {
+            if keep(field(span, line)) {
+                spans.push(Span { start: text.len() as u32, ..span });
+                text.extend_from_slice(line);
             }
         }
     }
@@ -156,7 +210,7 @@ impl Fields {
 
     /// The lines in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Field<'_>> + DoubleEndedIterator + Clone {
-        self.spans.iter().map(|span| Field { name: span.name(&self.text), value: span.value(&self.text) })
+        self.lines().map(|(span, line)| field(span, line))
     }
 
     /// The value of the first line named `name`.
@@ -181,36 +235,91 @@ impl Fields {
 
     /// The number of lines.
     pub fn len(&self) -> usize {
-        self.spans.len()
+        match &self.0 {
+            Form::Open(open) => open.spans.len(),
+            Form::Packed(packed) => packed.parts().1.len(),
+        }
     }
 
     /// True when there are no lines.
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        match &self.0 {
+            Form::Open(open) => open.spans.is_empty(),
+            Form::Packed(packed) => packed.0.is_empty(),
+        }
     }
 
     /// The list as it goes on the wire: `Name: value\r\n` for each line, without the closing empty line.
     pub fn wire(&self) -> &[u8] {
-        &self.text
+        match &self.0 {
+            Form::Open(open) => &open.text,
+            Form::Packed(packed) => packed.parts().0,
+        }
     }
 
     /// Bytes of memory held, for weighing entries.
     pub fn memory(&self) -> usize {
-        self.text.capacity()
-            + if self.spans.spilled() { self.spans.capacity() * size_of::<Span>() } else { 0 }
+        match &self.0 {
+            Form::Open(open) => {
+                size_of::<Open>() + open.text.capacity() + open.spans.capacity() * size_of::<Span>()
+            }
+            Form::Packed(packed) => packed.0.len(),
+        }
     }
 
     /// Removes every line and keeps the memory, for lists that are filled again.
     pub fn clear(&mut self) {
-        self.text.clear();
-        self.spans.clear();
+        match &mut self.0 {
+            Form::Open(open) => {
+                open.text.clear();
+                open.spans.clear();
+            }
+            Form::Packed(packed) => *packed = Packed::default(),
+        }
     }
 
-    /// Gives back spare capacity, for lists that are kept.
+    /// Brings the list into the form that takes the least memory, for lists that are kept. The next change copies it.
     pub fn shrink(&mut self) {
-        self.text.shrink_to_fit();
-        self.spans.shrink_to_fit();
+        if let Form::Open(open) = &self.0 {
+            self.0 = Form::Packed(Packed::new(open));
+        }
     }
+
+    /// The list as one that can be changed.
+    fn open(&mut self) -> &mut Open {
+        if let Form::Packed(packed) = &self.0 {
+            self.0 = Form::Open(Box::new(packed.open()));
+        }
+        match &mut self.0 {
+            Form::Open(open) => open,
+            Form::Packed(_) => unreachable!("it was opened"),
+        }
+    }
+
+    /// The lines with their closing CRLF.
+    fn lines(&self) -> impl ExactSizeIterator<Item = (Span, &[u8])> + DoubleEndedIterator + Clone {
+        let (text, spans, packed): (&[u8], &[Span], &[_]) = match &self.0 {
+            Form::Open(open) => (&open.text, &open.spans, &[]),
+            Form::Packed(packed) => {
+                let (text, spans) = packed.parts();
+                (text, &[], spans)
+            }
+        };
+        // One of the lists is empty.
+        let span =
+            |at: usize| spans.get(at).copied().or_else(|| packed.get(at).map(|span| Span::unpack(*span)));
+        (0..spans.len() + packed.len()).map(move |at| {
+            let this = span(at).unwrap_or(Span { start: 0, name_len: 0 });
+            let end = span(at + 1).map_or(text.len(), |next| next.start as usize);
+            (this, &text[this.start as usize..end])
+        })
+    }
+}
+
+/// The parts of a line.
+fn field(span: Span, line: &[u8]) -> Field<'_> {
+    let name = usize::from(span.name_len);
+    Field { name: &line[..name], value: &line[name + 2..line.len() - 2] }
 }
 
 impl<'a> IntoIterator for &'a Fields {
@@ -235,7 +344,7 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Fields {
 
 impl PartialEq for Fields {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.wire() == other.wire()
     }
 }
 

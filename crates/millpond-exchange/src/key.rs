@@ -1,8 +1,8 @@
 //! What makes two requests the same.
 //!
 //! What must not live here: the choice of parts, which is the engine's by route and method. A key in memory is hashed
-//! with a seeded fast hash and compared in full; a store that other processes read will name objects by the SHA-256 of
-//! [`Key::as_bytes`], which comes with the first such store.
+//! with a seeded fast hash and compared in full; a store that other processes read names objects by
+//! [`Key::digest`].
 //!
 //! The encoding: every part is one kind byte, its length (LEB128), its bytes, and parts come in one fixed order, so
 //! that no two different lists of parts have the same encoding.
@@ -10,6 +10,7 @@
 use crate::url::{UrlError, normalise_authority, normalise_path_and_query, split};
 use crate::{QueryRules, RequestHead, Scheme};
 use http::Method;
+use sha2::{Digest as _, Sha256};
 use smallvec::SmallVec;
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -57,6 +58,11 @@ impl Key {
     /// The encoded key.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The SHA-256 of the encoded key, by which stores that several processes share name what belongs to it.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
     }
 
     /// The scheme.

@@ -13,12 +13,12 @@ mod selector;
 mod time;
 pub mod url;
 
-pub use body::{Body, BodyError, BodyErrorKind, BodyStream, Frame, Segments};
+pub use body::{Body, BodyError, BodyErrorKind, BodyStream, Frame, Holder, Segments};
 pub use fields::{Field, Fields, InvalidField, is_token_byte, is_value_byte};
 pub use head::{RequestHead, ResponseHead, Scheme};
 pub use http::{Method, StatusCode, Version};
 pub use key::{Key, KeyBuf, KeyParts};
 pub use query::QueryRules;
-pub use record::{Admission, Audience, Record, RecordFlags, VarySelector};
+pub use record::{Admission, Audience, Part, Record, RecordFlags, VarySelector};
 pub use selector::{PurgeMode, Selector};
 pub use time::Timestamp;

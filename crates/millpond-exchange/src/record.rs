@@ -80,6 +80,16 @@ pub struct VarySelector {
     pub value: Option<Box<[u8]>>,
 }
 
+/// Which bytes of a representation a stored part (206, RFC 9110 section 15.3.7) begins with. Where it ends follows from the
+/// length of the stored body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The offset of its first byte in the representation.
+    pub first: u64,
+    /// Bytes of the whole representation, where Content-Range said so.
+    pub complete_len: Option<u64>,
+}
+
 /// The facts of one stored response. Durations are whole seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -123,12 +133,26 @@ pub struct Record {
     pub tags: Box<[Box<str>]>,
     /// Cache groups (RFC 9875), for purging.
     pub groups: Box<[Box<str>]>,
+    /// Set where the body is a part of the representation.
+    pub part: Option<Part>,
 }
 
 impl Record {
-    /// True when `other` is for the same selecting request fields, so that it takes this one's place.
-    pub fn same_variant(&self, other: &Self) -> bool {
+    /// True when `other` is for the same selecting request fields and the same audience.
+    pub fn same_selectors(&self, other: &Self) -> bool {
         self.vary == other.vary && self.audience == other.audience
+    }
+
+    /// True when this response, stored now, takes the place of `other`: both are for the same request fields, and `other`
+    /// is no more than this one is. A whole response replaces whole ones and parts alike; a part replaces only parts that
+    /// begin with the same byte.
+    pub fn replaces(&self, other: &Self) -> bool {
+        let as_much = match (self.part, other.part) {
+            (None, _) => true,
+            (Some(part), Some(other)) => part.first == other.first,
+            (Some(_), None) => false,
+        };
+        as_much && self.same_selectors(other)
     }
 
     /// Bytes of memory held beyond the struct itself.

@@ -49,7 +49,6 @@ struct Sending<L> {
     log: L,
 }
 
-#[expect(clippy::large_enum_variant, reason = "part of an exchange, which is boxed as a whole")]
 enum Stage<'a, L> {
     Calling(BoxFuture<'a, Reply<L>>),
     Sending(Sending<L>),

@@ -91,7 +91,7 @@ fn queue_content(out: &mut Outgoing, text: &mut Vec<u8>, content: &millpond_exch
     let text = std::mem::take(text);
     if content.len() <= COPIED {
         let mut text = text;
-        content.iter().for_each(|piece| text.extend_from_slice(&piece));
+        content.slices().for_each(|piece| text.extend_from_slice(piece));
         return out.push_head(text);
     }
     out.push_head(text);

@@ -1,5 +1,6 @@
 //! Storing responses in caches (RFC 9111 section 3): all parsing of a response happens here, once.
 
+use crate::combine::{make_whole_head, set_part, storable_part};
 use crate::freshness::{Basis, is_forceable, is_success, standard_lifetime};
 use crate::invalidate::is_target;
 use crate::profile::Profile;
@@ -7,7 +8,9 @@ use crate::reason::Reason;
 use crate::request::{MethodClass, RequestFacts, RequestFlags};
 use crate::stored::{Origin, ResponseFacts, Times, is_heuristically_cacheable, record_of, stored_head};
 use crate::vary::vary_selectors;
-use millpond_exchange::{Admission, Method, Record, RecordFlags, RequestHead, ResponseHead, StatusCode};
+use millpond_exchange::{
+    Admission, Method, Part, Record, RecordFlags, RequestHead, ResponseHead, StatusCode,
+};
 
 /// A response that may be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +18,12 @@ pub struct Admitted {
     /// The facts the policy needs at hit time.
     pub record: Record,
     /// The head as it is stored and replayed; without Content-Length and Age, which are computed for each
-    /// reply.
+    /// reply. Of a 206 it is the head of the representation: with status 200, and without what is about the
+    /// part alone.
     pub head: ResponseHead,
+    /// Bytes the body must have to be stored, where Content-Range says so: a 206 with another length is not the
+    /// part it claims to be.
+    pub exact_len: Option<u64>,
 }
 
 /// Judges whether `response` may be stored. `request` is the request as it was sent to the origin, since Vary is
@@ -43,16 +50,25 @@ pub fn admit(
     }
     match response.status.as_u16() {
         ..200 => return Err(Reason::NotFinal),
-        206 => return Err(Reason::Partial),
         304 => return Err(Reason::NotModified),
         412 | 416 if facts.flags.intersects(REQUEST_SPECIFIC) => return Err(Reason::RequestSpecific),
         _ => {}
     }
     let vary = vary_selectors(&response.fields, &request.fields)?;
+    let range = match response.status {
+        StatusCode::PARTIAL_CONTENT => Some(storable_part(facts, response)?),
+        _ => None,
+    };
     let said = ResponseFacts::of(&response.fields, profile);
-    let head = stored_head(response, &said, times.response_time, profile);
+    let mut head = stored_head(response, &said, times.response_time, profile);
+    if range.is_some() {
+        make_whole_head(&mut head);
+    }
     let origin = Origin { request: facts, times, partition, vary };
     let mut record = record_of(&response.fields, &head, &said, origin, profile);
+    // RFC 9111 section 3.3: what holds all bytes is a whole response, whatever its status was.
+    let part = range.filter(|range| !range.is_whole());
+    set_part(&mut record, part.map(|range| Part { first: range.first, complete_len: range.complete_len }));
     record.admission = judge(&record, said.directives.must_understand, profile)?;
     let lifetime = standard_lifetime(&record, profile);
     if posted
@@ -60,7 +76,7 @@ pub fn admit(
     {
         return Err(Reason::Method);
     }
-    Ok(Admitted { record, head })
+    Ok(Admitted { record, head, exact_len: range.map(|range| range.body_len()) })
 }
 
 /// What in a request a 412 or 416 answers to.
@@ -187,7 +203,7 @@ fn overridden(record: &Record, reason: Reason, profile: &Profile) -> Result<Admi
 }
 
 /// The statuses whose caching requirements this cache implements: the final ones of RFC 9110 section 15 and
-/// their registered companions, without 206 and 304.
+/// their registered companions, without 304; a 206 is judged as the 200 it is a part of.
 const fn is_understood(status: u16) -> bool {
     matches!(status,
         200..=205 | 207 | 208 | 226

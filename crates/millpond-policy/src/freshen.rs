@@ -2,6 +2,7 @@
 //! response is updated is decided in `validate`.
 
 use crate::admit::judge;
+use crate::combine::set_part;
 use crate::freshness::standard_lifetime;
 use crate::profile::Profile;
 use crate::reason::Reason;
@@ -48,7 +49,7 @@ const DIRECTIVE_FLAGS: RecordFlags = RecordFlags::NO_CACHE
     .union(RecordFlags::TARGETED)
     .union(RecordFlags::OWN_TARGET);
 
-/// Updates `stored` with `response`, a 304 or a response to HEAD, to the request `sent`.
+/// Updates `stored` with `response`, a 304, a response to HEAD or a part, to the request `sent`.
 pub(crate) fn freshen(
     index: usize,
     stored: Stored<'_>,
@@ -136,6 +137,7 @@ fn keep_what_was_not_said(record: &mut Record, old: &Record, response: &Response
     if !response.fields.iter().any(is_tag_field) {
         record.tags.clone_from(&old.tags);
     }
+    set_part(record, old.part);
     let own_target = |record: &Record| record.flags.contains(RecordFlags::OWN_TARGET);
     if own_target(old) && !own_target(record) {
         record.flags = (record.flags - DIRECTIVE_FLAGS) | (old.flags & DIRECTIVE_FLAGS);

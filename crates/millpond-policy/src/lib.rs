@@ -1,7 +1,8 @@
 //! RFC 9111 and its companions as pure functions: no clock, no I/O, no runtime; `now` is an argument.
 //!
 //! The way of a request through the policy: [`RequestFacts::of`] once; [`select`] among the stored records of
-//! the key; [`reuse`] for the one selected; [`precondition`] and [`range`] for what is sent of it. When the
+//! the key; [`reuse`] for the one selected; [`precondition`] and [`range`] for what is sent of it. Where no whole
+//! response is selected: [`parts_for`], [`part_answer`], [`missing_for`], [`combines`] and [`combined`]. When the
 //! origin is asked: [`conditional_request`], then [`validated`] or [`admit`]; [`stale_on_error`] when it fails;
 //! [`invalidated_by`] after unsafe requests. Every verdict carries its [`Reason`]; every deviation from the RFC
 //! is a field of the [`Profile`].
@@ -9,7 +10,9 @@
 mod admit;
 pub mod cache_status;
 mod canonical;
+mod combine;
 mod connection;
+mod content_range;
 pub mod dates;
 pub mod directives;
 mod etag;
@@ -17,6 +20,7 @@ mod freshen;
 mod freshness;
 mod invalidate;
 mod lists;
+mod parts;
 mod precondition;
 mod profile;
 mod range;
@@ -31,11 +35,17 @@ mod vary;
 
 pub use admit::{Admitted, admit};
 pub use cache_status::{CacheStatus, Forward};
+pub use combine::{Append, Combine, Combined, combined, combines};
 pub use connection::remove_connection_fields;
+pub use content_range::{ContentRange, RANGE_FILL_MAX, content_range};
 pub use etag::{EntityTag, entity_tags};
 pub use freshen::{Fate, Freshened};
 pub use freshness::{Basis, Lifetime, current_age, freshness_lifetime};
 pub use invalidate::{invalidated_by, invalidates, resolve_same_origin};
+pub use parts::{
+    Completion, Fetch, PartAnswer, PartRange, combining_validator, conditional_part_request, missing_for,
+    part_answer, parts_for,
+};
 pub use precondition::{Evaluate, not_modified_head, precondition};
 pub use profile::{CacheKind, Profile};
 pub use range::{RangeAnswer, range};

@@ -39,7 +39,10 @@ reasons! {
     Method = "method", "Only responses to GET are stored, and those to POST that state a lifetime and have a Content-Location equal to their target (RFC 9111 section 3, RFC 9110 section 9.3.3).";
     RequestNoStore = "request-no-store", "The request says no-store (RFC 9111 section 5.2.1.5).";
     NotFinal = "not-final", "The status is not a final one (RFC 9111 section 3).";
-    Partial = "partial", "A 206 response holds only a part of the representation and is not stored (RFC 9111 section 3.3).";
+    Partial = "partial", "The origin sent a part of the representation (206) to a request that asked for none, so it is not stored (RFC 9111 section 3.3).";
+    Multipart = "multipart", "The response holds several parts of the representation (multipart/byteranges, RFC 9110 section 14.6), which are passed on and not stored.";
+    ContentRange = "content-range", "The response is a part (206), but has no valid Content-Range in bytes or another Content-Length than that implies, so it is not known which part (RFC 9110 section 14.4).";
+    IfRangeHead = "if-range-head", "The response is a part (206) that answers If-Range and states no Content-Type: it leaves out what the client has already, so it cannot be stored for others (RFC 9110 section 15.3.7).";
     NotModified = "not-modified", "A 304 response updates what is stored and is not stored itself (RFC 9111 section 3).";
     RequestSpecific = "request-specific", "The status answers a precondition or range of this one request (RFC 9110 sections 15.5.13 and 15.5.17), so it says nothing to others.";
     StatusNeverStored = "status-never-stored", "RFC 6585 forbids storing responses with this status; the setting negative_ttl can name it.";
@@ -79,6 +82,9 @@ reasons! {
 
     // What became of a validation, and why a request was not answered from the store.
     Unmatched = "unmatched-304", "The origin answered 304, but its validators fit no stored response (RFC 9111 section 4.3.4).";
+    NoStrongValidator = "no-strong-validator", "The stored part or the one that came has no strong validator, so they are not combined (RFC 9110 section 15.3.7.3).";
+    PartChanged = "part-changed", "The part that came is of another representation than the stored one: its validator, its coding or the complete length differ, so they are not combined (RFC 9110 section 15.3.7.3).";
+    NotContiguous = "not-contiguous", "The part that came does not go on where the stored one ends, so they are not combined.";
     Precondition = "precondition", "If-Match and If-Unmodified-Since are for the origin to evaluate (RFC 9111 section 4.3.2).";
     HeadMismatch = "head-mismatch", "A response to HEAD does not agree with the stored response, which therefore counts as stale (RFC 9111 section 4.3.5).";
     Offline = "offline", "The cache is offline and has no stored response for this request.";

@@ -206,6 +206,7 @@ pub(crate) fn record_of(
         vary: origin.vary,
         tags: cache_tags(received),
         groups: cache_groups(received),
+        part: None,
     }
 }
 

@@ -47,7 +47,7 @@ pub fn remove_conditions(fields: &mut Fields) {
 
 /// The fields of a request that validates stored responses (RFC 9111 section 4.3.1), made from those of a
 /// client's `request`, whose own preconditions and range are left out; they are evaluated on the outcome.
-/// With a `selected` response, its validators alone; without one, the entity tags of all `records` of the
+/// With a `selected` response, its validators alone; without one, the entity tags of all whole `records` of the
 /// key. `None` when there is no validator to send.
 pub fn conditional_request<'a>(
     records: impl Iterator<Item = &'a Record>,
@@ -64,7 +64,7 @@ pub fn conditional_request<'a>(
 }
 
 /// Adds both validators where both are there (RFC 9110 section 8.8.4); true when there was one.
-fn add_validators(record: &Record, fields: &mut Fields) -> bool {
+pub(crate) fn add_validators(record: &Record, fields: &mut Fields) -> bool {
     let mut added = false;
     if let Some(etag) = &record.etag {
         added |= fields.append("If-None-Match", etag).is_ok();
@@ -78,7 +78,7 @@ fn add_validators(record: &Record, fields: &mut Fields) -> bool {
 /// Adds an If-None-Match with the tags of `records`, each once; true when there was one.
 fn add_tags<'a>(records: impl Iterator<Item = &'a Record>, fields: &mut Fields) -> bool {
     let mut tags: Vec<&[u8]> = Vec::new();
-    for etag in records.filter_map(|record| record.etag.as_deref()) {
+    for etag in records.filter(|record| record.part.is_none()).filter_map(|record| record.etag.as_deref()) {
         if tags.len() < MAX_TAGS && !tags.contains(&etag) {
             tags.push(etag);
         }
@@ -101,7 +101,7 @@ pub fn validated(
     let status = response.status.as_u16();
     if status == 304 {
         let found = identify(stored, selected, &sent.fields, response);
-        if found.is_empty() {
+        if answers_nothing(stored, selected, &found) {
             return Validated::Refetch(Reason::Unmatched);
         }
         let updates = found.into_iter();
@@ -116,6 +116,12 @@ pub fn validated(
         .and_then(|index| stored.get(index))
         .and_then(|entry| stale_on_error(entry.record, facts, now, profile, StaleCause::Status(status)));
     stale.map_or(Validated::Replace, Validated::ServeStale)
+}
+
+/// True when no stored response is `found` to be confirmed, or only parts are, of which the request did not select one: a
+/// part that happens to have the same validator is no answer to it.
+fn answers_nothing(stored: &[Stored<'_>], selected: Option<usize>, found: &[usize]) -> bool {
+    found.first().is_none_or(|answer| stored[*answer].record.part.is_some() && Some(*answer) != selected)
 }
 
 /// The stored responses a 304 is about (RFC 9111 section 4.3.4), the answer first.
@@ -133,7 +139,8 @@ fn identify(
         let mut found: Vec<usize> = (0..stored.len()).filter(fitting).collect();
         found.sort_by_key(|index| {
             let record = stored[*index].record;
-            (Some(*index) != selected, std::cmp::Reverse((record.date, record.response_time)))
+            let newest_first = std::cmp::Reverse((record.date, record.response_time));
+            (Some(*index) != selected, record.part.is_some(), newest_first)
         });
         found
     };
@@ -193,6 +200,7 @@ fn identified_by_request(
 
 /// What a response to HEAD does to a stored response to GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once for a response to HEAD, and taken apart at once")]
 pub enum HeadEffect {
     /// Nothing.
     Nothing,
@@ -222,9 +230,10 @@ pub fn freshened_by_head(
         None => true,
     };
     let length = response.fields.get_str("content-length").map(str::parse::<u64>);
+    let whole_len = record.part.map_or(Some(body_len), |part| part.complete_len);
     let same = agrees("etag", record.etag.as_deref())
         && agrees("last-modified", record.last_modified_text.as_deref())
-        && length.is_none_or(|length| length == Ok(body_len));
+        && length.is_none_or(|length| whole_len.is_none_or(|whole_len| length == Ok(whole_len)));
     if same {
         return HeadEffect::Freshen(Box::new(freshen(0, stored, request, facts, response, times, profile)));
     }

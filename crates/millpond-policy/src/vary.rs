@@ -5,7 +5,13 @@ use crate::canonical::{canonical_coding_equals, canonical_coding_list, canonical
 use crate::lists::is_token;
 use crate::reason::Reason;
 use millpond_exchange::{Audience, Fields, Record, RequestHead, VarySelector};
+use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
+
+/// The fields whose values are those of a user: of these only a digest is kept, see [`normalise_vary`].
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+/// What is digested before the name and the value, so that these digests are of no use elsewhere.
+const DIGEST_PREFIX: &[u8] = b"millpond vary selector\0";
 
 /// How the values of a request field are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,29 +22,23 @@ enum Comparison {
     AcceptLanguage,
     /// One value, in which a comma does not separate: compared byte by byte.
     Singleton,
+    /// The same, by digest: one of [`CREDENTIALS`].
+    Credentials(&'static str),
     /// Any other field: a list, in which whitespace around commas means nothing.
     List,
 }
 
 impl Comparison {
     fn of(name: &str) -> Self {
-        const SINGLETONS: [&str; 9] = [
-            "authorization",
-            "cookie",
-            "from",
-            "host",
-            "origin",
-            "proxy-authorization",
-            "referer",
-            "user-agent",
-            "content-type",
-        ];
+        const SINGLETONS: [&str; 6] = ["from", "host", "origin", "referer", "user-agent", "content-type"];
         if name.eq_ignore_ascii_case("accept-encoding") {
             Self::AcceptEncoding
         } else if name.eq_ignore_ascii_case("accept-language") {
             Self::AcceptLanguage
         } else if SINGLETONS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
             Self::Singleton
+        } else if let Some(known) = CREDENTIALS.iter().find(|known| name.eq_ignore_ascii_case(known)) {
+            Self::Credentials(known)
         } else {
             Self::List
         }
@@ -84,6 +84,11 @@ pub fn vary_selectors(response: &Fields, request: &Fields) -> Result<Box<[VarySe
 /// The canonical value of the request field `name`: its lines combined, whitespace removed where the syntax
 /// allows, and for Accept-Encoding and Accept-Language case and order as well. `None` when the field is
 /// absent, which is not the same as empty.
+///
+/// Of Authorization, Cookie and Proxy-Authorization it is the SHA-256 of a fixed text, the name and the value: what it
+/// gives is kept in records, and with these on disk and in copies of it. The digest does not give a value back, but
+/// whoever has the record can try values: one that can be guessed, such as `theme=dark` or the password of a common
+/// user name in `Basic`, is found that way. It also tells that two records were stored for the same value.
 pub fn normalise_vary<'a>(name: &str, fields: &'a Fields) -> Option<Cow<'a, [u8]>> {
     let mut lines = fields.iter().filter(|field| field.is(name)).map(|field| field.value);
     let first = lines.next()?;
@@ -101,6 +106,7 @@ pub fn normalise_vary<'a>(name: &str, fields: &'a Fields) -> Option<Cow<'a, [u8]
 fn normalise_line(comparison: Comparison, value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     let canonical = match comparison {
         Comparison::Singleton => None,
+        Comparison::Credentials(name) => return Cow::Owned(digest(name, &value).to_vec()),
         Comparison::List => canonical_list(&value),
         Comparison::AcceptEncoding => canonical_coding_list(&value, true).or_else(|| canonical_list(&value)),
         Comparison::AcceptLanguage => canonical_coding_list(&value, false).or_else(|| canonical_list(&value)),
@@ -109,6 +115,12 @@ fn normalise_line(comparison: Comparison, value: Cow<'_, [u8]>) -> Cow<'_, [u8]>
         Some(canonical) if *canonical != *value => Cow::Owned(canonical),
         _ => value,
     }
+}
+
+/// What stands for the value of the field `name`, one of [`CREDENTIALS`].
+fn digest(name: &str, value: &[u8]) -> [u8; 32] {
+    let begun = Sha256::new_with_prefix(DIGEST_PREFIX).chain_update(name).chain_update(b"\0");
+    begun.chain_update(value).finalize().into()
 }
 
 /// True when `fields` are those of a request that selects `record` (RFC 9111 section 4.1). Allocates only
@@ -128,11 +140,10 @@ fn selector_matches(selector: &VarySelector, fields: &Fields) -> bool {
     if lines.next().is_some() {
         return normalise_vary(name, fields).is_some_and(|value| *value == *stored);
     }
-    // What is stored is canonical, and canonical forms are their own canonical form.
-    if first == stored {
-        return true;
-    }
+    // What is stored is canonical, and canonical forms are their own canonical form; but a digest is no value.
     match Comparison::of(name) {
+        Comparison::Credentials(name) => digest(name, first) == stored,
+        _ if first == stored => true,
         Comparison::Singleton => false,
         Comparison::List => canonical_equals(first, stored),
         Comparison::AcceptEncoding => coding_equals(first, true, stored),
@@ -144,9 +155,9 @@ fn coding_equals(value: &[u8], sort_equal: bool, stored: &[u8]) -> bool {
     canonical_coding_equals(value, sort_equal, stored).unwrap_or_else(|| canonical_equals(value, stored))
 }
 
-/// The index of the stored response that a request with `fields`, of a client of `partition`, selects: among
+/// The index of the whole stored response that a request with `fields`, of a client of `partition`, selects: among
 /// those that match, the one with the newest Date (RFC 9111 section 4.1). Private entries are seen by their
-/// own partition alone.
+/// own partition alone. For stored parts see [`crate::parts_for`].
 pub fn select<'a>(
     records: impl Iterator<Item = &'a Record>,
     fields: &Fields,
@@ -156,7 +167,7 @@ pub fn select<'a>(
     for (index, record) in records.enumerate() {
         let newer =
             best.is_none_or(|(_, old)| (record.date, record.response_time) > (old.date, old.response_time));
-        if newer && may_be_given(record, partition) && selects(record, fields) {
+        if newer && record.part.is_none() && may_be_given(record, partition) && selects(record, fields) {
             best = Some((index, record));
         }
     }

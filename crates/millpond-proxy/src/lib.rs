@@ -17,9 +17,11 @@ mod rewrite;
 mod route;
 mod server;
 mod service;
+mod stores;
 mod unkeyed;
 mod upstream;
 
 pub use profile::profile_for;
 pub use server::{Running, Server, StartError};
+pub use stores::disk_options;
 pub use upstream::{Places, PoolLimits, TlsError, UpstreamPool, UpstreamTls};

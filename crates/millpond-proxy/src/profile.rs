@@ -3,7 +3,7 @@
 use crate::route::RouteTable;
 use crate::upstream::PoolLimits;
 use millpond_config::{Config, Limits, Policy, Query, Route};
-use millpond_engine::{FetchLimits, Upstream};
+use millpond_engine::{FetchLimits, RangeFill, Upstream};
 use millpond_exchange::{QueryRules, RequestHead};
 use millpond_front::FrontLimits;
 use millpond_policy::Profile;
@@ -43,6 +43,15 @@ pub(crate) fn query_rules(query: &Query) -> QueryRules {
     let names =
         |list: &[millpond_config::NamePattern]| list.iter().map(|name| name.as_str().to_owned()).collect();
     QueryRules { sort: query.sort, drop: names(&query.drop), keep: query.keep.as_deref().map(names) }
+}
+
+/// When a request for a part brings the whole.
+pub(crate) fn range_fill(setting: millpond_config::RangeFill) -> RangeFill {
+    match setting {
+        millpond_config::RangeFill::Off => RangeFill::Off,
+        millpond_config::RangeFill::Second => RangeFill::Second,
+        millpond_config::RangeFill::First => RangeFill::First,
+    }
 }
 
 /// Where a route's requests go.

@@ -52,6 +52,7 @@ impl Route {
             upstream: Arc::new(upstream),
             rewritten,
             object_limit: Some(route.limits.object.bytes()),
+            range_fill: profile::range_fill(route.range_fill),
         };
         Self {
             name: route.label().into(),

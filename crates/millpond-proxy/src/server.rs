@@ -6,12 +6,13 @@ use crate::profile;
 use crate::request_id::RequestIds;
 use crate::route::RouteTable;
 use crate::service::{CacheService, Common};
+use crate::stores::{self, Stores};
 use crate::upstream::{Places, TlsError, UpstreamPool, UpstreamTls};
 use millpond_config::Config;
 use millpond_engine::{Clock, CountersSnapshot, Engine, Shared};
 use millpond_exchange::Scheme;
 use millpond_front::{ConnInfo, Drain, FrontLimits, serve_connection};
-use millpond_store::{MemoryOptions, MemoryStore};
+use millpond_store_sqlite::SqliteStore;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -87,6 +88,7 @@ pub struct Server {
     connections: usize,
     drain_timeout: Duration,
     shared: Arc<Shared>,
+    disk: Option<Arc<SqliteStore>>,
     address: SocketAddr,
     routes: Vec<(String, String)>,
 }
@@ -104,7 +106,8 @@ impl Server {
         let described = routes.describe().map(|(name, origin)| (name.to_owned(), origin)).collect();
         let trusted = config.trusted_proxies.clone();
         let common = Arc::new(Common { routes, trusted, no_route: "".into() });
-        let shared = Shared::new(memory(config), clock);
+        let Stores { tiered, disk } = stores::open(config, &clock);
+        let shared = Shared::new(tiered, clock);
         let upstreams = Upstreams {
             tls: UpstreamTls::load(config.upstream_ca.as_deref())?,
             places: Places::new(config.limits.origin_connections as usize),
@@ -124,6 +127,7 @@ impl Server {
             connections: config.limits.connections as usize,
             drain_timeout: config.limits.drain_timeout.duration(),
             shared,
+            disk,
             address,
             routes: described,
         })
@@ -172,17 +176,8 @@ impl Server {
                 .map_err(StartError::Worker)?;
             workers.push(thread);
         }
-        Ok(Running { stop, workers, shared: self.shared, address: self.address })
+        Ok(Running { stop, workers, shared: self.shared, disk: self.disk, address: self.address })
     }
-}
-
-fn memory(config: &Config) -> MemoryStore {
-    let limits = MemoryOptions {
-        capacity: config.memory.size.bytes(),
-        max_object: Some(config.memory.largest_object().min(config.limits.object.bytes())),
-        ..MemoryOptions::default()
-    };
-    MemoryStore::new(limits)
 }
 
 /// What the workers' ways to the origins have in common.
@@ -216,6 +211,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
+    disk: Option<Arc<SqliteStore>>,
     address: SocketAddr,
 }
 
@@ -230,9 +226,19 @@ impl Running {
         self.shared.counters.snapshot()
     }
 
+    /// Every figure of this process with its name: what the engine counts, and after that of each tier.
+    pub fn figures(&self) -> Vec<(String, u64)> {
+        figures(&self.shared, self.disk.as_deref())
+    }
+
     /// What the workers share: store and counters.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The store on disk, where the configuration has one.
+    pub fn disk(&self) -> Option<&Arc<SqliteStore>> {
+        self.disk.as_ref()
     }
 
     /// Asks the workers to stop: listeners close, requests in flight finish within the drain timeout.
@@ -240,14 +246,38 @@ impl Running {
         self.stop.send_replace(true);
     }
 
-    /// Waits until every worker has stopped.
-    pub fn wait(self) {
+    /// Waits until every worker has stopped and what they stored is written; answers the figures then.
+    pub fn wait(self) -> Vec<(String, u64)> {
         for worker in self.workers {
             if worker.join().is_err() {
                 tracing::error!("a worker ended in a panic; this is a defect of millpond");
             }
         }
+        if let Some(disk) = &self.disk {
+            disk.close();
+        }
+        figures(&self.shared, self.disk.as_deref())
     }
+}
+
+fn figures(shared: &Shared, disk: Option<&SqliteStore>) -> Vec<(String, u64)> {
+    let named = |tier: &str, name: &str, value| (format!("{tier}{name}"), value);
+    let engine = shared.counters.snapshot();
+    let mut all: Vec<_> = engine.iter().map(|(name, value)| named("", name, value)).collect();
+    let memory = shared.store.memory().stats();
+    for (name, value) in [
+        ("entries", memory.entries),
+        ("bytes", memory.bytes),
+        ("held_bytes", memory.held_bytes),
+        ("evicted", memory.evicted),
+        ("refused", memory.refused),
+    ] {
+        all.push(named("memory_", name, value));
+    }
+    if let Some(disk) = disk {
+        all.extend(disk.stats().iter().map(|(name, value)| named("disk_", name, value)));
+    }
+    all
 }
 
 /// One thread's part.

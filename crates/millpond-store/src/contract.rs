@@ -1,10 +1,14 @@
 //! The contract every store keeps. `laws` holds the suite that checks it.
 
+use crate::Entries;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use millpond_exchange::{Fields, Key, PurgeMode, Record, ResponseHead, Segments, Selector, Timestamp};
+use millpond_exchange::{
+    Fields, Holder, Key, PurgeMode, Record, ResponseHead, Segments, Selector, Timestamp,
+};
+use std::hint::black_box;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use thiserror::Error;
 
 /// Why a store could not do what was asked. A miss is not an error.
@@ -65,15 +69,46 @@ pub struct Entry {
     pub body_len: u64,
     /// The trailer section, usually empty.
     pub trailers: Fields,
-    /// Backend-chosen identity; differs for every commit, kept by a refresh.
+    /// Backend-chosen identity, below 2^63; differs for every commit, kept by a refresh. The upper half is that of
+    /// entries that a memory tier keeps without the store behind it.
     pub id: u64,
+}
+
+/// Content beyond this many bytes comes in time by itself: the processor sees that it is read in order.
+const TOUCHED: usize = 2048;
+/// Bytes that come from memory at once.
+const LINE: usize = 64;
+
+impl Entry {
+    /// The body in memory, none of it if it is not there. Keeps the whole entry: nothing of the body is looked at, which
+    /// a reply that holds the entry for its head anyway need not wait for.
+    pub fn content(self: &Arc<Self>) -> Segments {
+        Segments::held(Arc::<Self>::clone(self))
+    }
+
+    /// Looks at what an answer from this entry will need, all of it at once: among very many entries none of it is in the
+    /// processor's caches, and one wait for memory is cheaper than one for each part in its turn.
+    pub(crate) fn touch(&self) {
+        let Record { status, request_time, stale_from, vary, .. } = &self.record;
+        let own = u64::from(*status) ^ request_time.as_millis() as u64 ^ vary.len() as u64 ^ self.id;
+        let first = self.body.as_ref().and_then(|body| body.slices().next()).unwrap_or_default();
+        let parts = [self.head.fields.wire(), &first[..first.len().min(TOUCHED)]];
+        let lines = parts.iter().flat_map(|part| part.iter().step_by(LINE).chain(part.last()));
+        black_box((own, stale_from.is_some(), lines.fold(0, |all, byte| all ^ byte)));
+    }
+}
+
+impl Holder for Entry {
+    fn content(&self) -> Option<&Segments> {
+        self.body.as_ref()
+    }
 }
 
 /// The stored responses of one key.
 #[derive(Clone, Debug, Default)]
 pub struct Variants {
     /// The entries; the newest first, [`MAX_VARIANTS`] at most.
-    pub entries: Arc<[Arc<Entry>]>,
+    pub entries: Entries,
     /// True when the list holds all there are in every tier below, so that no further tier need be asked.
     pub complete: bool,
 }
@@ -82,9 +117,30 @@ pub struct Variants {
 pub const MAX_VARIANTS: usize = 64;
 
 /// The purge epoch at which a fetch began. Taken before the request goes to the origin; a write that carries it is
-/// refused when a purge covering it came later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(pub u64);
+/// refused when a purge covering it came later. Counted anew by each process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch {
+    /// Purges seen by the store that gave the epoch.
+    pub own: u64,
+    /// Purges seen by the tier behind it, if there is one.
+    pub below: u64,
+}
+
+impl Epoch {
+    /// The epoch of a store with no tier behind it.
+    pub fn own(own: u64) -> Self {
+        Self { own, below: 0 }
+    }
+}
+
+/// What lies before a store that is a tier behind another, or beside other processes: it learns of purges that came by
+/// another way than [`Store::remove`] of this process, and says what it uses itself.
+pub trait Above: Send + Sync {
+    /// Another process purged `selector`. The store itself has applied it already.
+    fn purged(&self, selector: &Selector, mode: PurgeMode, now: Timestamp);
+    /// True when the entries of `key` are in use above: they are worth keeping although nobody asks this store for them.
+    fn uses(&self, key: &Key) -> bool;
+}
 
 /// What a writer is opened with.
 #[derive(Clone, Debug)]
@@ -99,6 +155,9 @@ pub struct NewEntry {
     pub announced_len: Option<u64>,
     /// When the fetch began.
     pub epoch: Epoch,
+    /// Until when it is fresh, as computed when it was admitted. For listings, and for a store to tell what nobody will
+    /// miss; whether it may be reused is told by the record.
+    pub fresh_until: Timestamp,
 }
 
 /// Reads what a writer has taken so far, before it commits.
@@ -161,6 +220,10 @@ pub trait Store: Send + Sync {
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>>;
     /// Removes, or marks stale from `now` on, what `selector` covers; answers how many entries that were. Advances the
     /// epoch, so that writes begun earlier do not bring back what it covers.
+    ///
+    /// Once begun it is done, whether or not somebody waits for the end: a store takes a purge in at its first step. From
+    /// then on nothing that it covers is found in this process, even where the answer is an error because the purge
+    /// could not be written down.
     fn remove<'a>(
         &'a self,
         selector: &'a Selector,
@@ -169,4 +232,9 @@ pub trait Store: Send + Sync {
     ) -> BoxFuture<'a, Result<u64, StoreError>>;
     /// The current purge epoch. To be taken before a request goes to the origin.
     fn epoch(&self) -> Epoch;
+    /// Tells the store what lies before it. A store that only this process sees, and that has no use for advice, does
+    /// nothing.
+    fn attach(&self, above: Weak<dyn Above>) {
+        let _ = above;
+    }
 }

@@ -2,17 +2,23 @@
 //!
 //! What must not live here: rules about what may be stored or reused (`millpond-policy`), clocks, other backends.
 
+pub mod codec;
 mod contract;
+mod entries;
 #[cfg(feature = "laws")]
 pub mod laws;
 mod memory;
 mod named;
 mod none;
 mod purge;
+mod tiered;
 
 pub use contract::{
-    Capabilities, Entry, Epoch, MAX_VARIANTS, NewEntry, PartialReader, Store, StoreError, Variants, Writer,
+    Above, Capabilities, Entry, Epoch, MAX_VARIANTS, NewEntry, PartialReader, Store, StoreError, Variants,
+    Writer,
 };
+pub use entries::Entries;
 pub use memory::{MemoryOptions, MemoryStats, MemoryStore};
 pub use none::NoStore;
 pub use purge::{PURGES_REMEMBERED, PurgeLog, covers};
+pub use tiered::{Tiered, TieredStats};

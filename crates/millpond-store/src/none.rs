@@ -62,6 +62,6 @@ impl Store for NoStore {
     }
 
     fn epoch(&self) -> Epoch {
-        Epoch(self.epoch.load(Ordering::Acquire))
+        Epoch::own(self.epoch.load(Ordering::Acquire))
     }
 }

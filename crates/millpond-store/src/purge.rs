@@ -28,17 +28,17 @@ pub fn covers(selector: &Selector, key: &Key, record: &Record) -> bool {
 
 /// The pieces of the URL of `key`, which is compared piece by piece: a log of thousands of purges is gone through for a
 /// write, and should not make thousands of strings.
-fn url_pieces(key: &Key) -> [&str; 4] {
+pub(crate) fn url_pieces(key: &Key) -> [&str; 4] {
     [key.scheme().as_str(), "://", key.authority(), key.path_and_query()]
 }
 
 /// What `text` has after the URL of `key`, if it begins with that.
-fn after_url<'a>(key: &Key, text: &'a str) -> Option<&'a str> {
+pub(crate) fn after_url<'a>(key: &Key, text: &'a str) -> Option<&'a str> {
     url_pieces(key).iter().try_fold(text, |rest, piece| rest.strip_prefix(piece))
 }
 
 /// True when the URL of `key` begins with `prefix`.
-fn begins_with(key: &Key, prefix: &str) -> bool {
+pub(crate) fn begins_with(key: &Key, prefix: &str) -> bool {
     let mut rest = prefix;
     for piece in url_pieces(key) {
         if piece.starts_with(rest) {
@@ -70,7 +70,7 @@ pub struct PurgeLog {
 impl PurgeLog {
     /// The epoch of the newest purge; zero before the first.
     pub fn epoch(&self) -> Epoch {
-        Epoch(self.epoch)
+        Epoch::own(self.epoch)
     }
 
     /// Notes a purge and gives the epoch it begins.
@@ -99,10 +99,10 @@ impl PurgeLog {
     /// [`StoreError::Superseded`]: the fetch must begin anew if its answer is to be kept. Also where a later purge is
     /// forgotten and might have covered it.
     pub fn check(&self, begun: Epoch, key: &Key, records: &[&Record]) -> Result<(), StoreError> {
-        if begun.0 < self.forgotten || self.named.covered_since(begun.0, key, records) {
+        if begun.own < self.forgotten || self.named.covered_since(begun.own, key, records) {
             return Err(StoreError::Superseded);
         }
-        let mut later = self.broad.iter().rev().take_while(|(epoch, _)| *epoch > begun.0);
+        let mut later = self.broad.iter().rev().take_while(|(epoch, _)| *epoch > begun.own);
         if later.any(|(_, selector)| records.iter().any(|record| covers(selector, key, record))) {
             return Err(StoreError::Superseded);
         }

@@ -36,6 +36,10 @@ enum Fault {
     RefreshAppends,
     /// Listing is not offered, but purges go through.
     DeniesListing,
+    /// A part is taken for the whole.
+    ForgetsParts,
+    /// A list without its entries is called complete.
+    HidesEntries,
 }
 
 struct Faulty {
@@ -45,7 +49,7 @@ struct Faulty {
 
 impl Faulty {
     fn epoch_for(&self, epoch: Epoch) -> Epoch {
-        if self.fault == Fault::ForgetsTheTicket { Epoch(u64::MAX) } else { epoch }
+        if self.fault == Fault::ForgetsTheTicket { Epoch::own(u64::MAX) } else { epoch }
     }
 }
 
@@ -57,6 +61,15 @@ impl Store for Faulty {
             Fault::DeniesListing => Capabilities { lists: false, ..capabilities },
             _ => capabilities,
         }
+    }
+
+    fn lookup(&self, key: &[u8]) -> Option<Variants> {
+        let found = self.inner.lookup(key)?;
+        Some(if self.fault == Fault::HidesEntries {
+            Variants { entries: millpond_store::Entries::default(), ..found }
+        } else {
+            found
+        })
     }
 
     fn variants<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Variants, StoreError>> {
@@ -72,7 +85,10 @@ impl Store for Faulty {
     }
 
     fn writer(&self, new: NewEntry) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
-        let new = NewEntry { epoch: self.epoch_for(new.epoch), ..new };
+        let mut new = NewEntry { epoch: self.epoch_for(new.epoch), ..new };
+        if self.fault == Fault::ForgetsParts {
+            new.record.part = None;
+        }
         let fault = self.fault;
         Box::pin(self.inner.writer(new).map(move |opened| {
             let inner = Some(opened?);
@@ -90,7 +106,14 @@ impl Store for Faulty {
         if self.fault != Fault::RefreshAppends {
             return self.inner.refresh(entry, record, head, self.epoch_for(epoch));
         }
-        let new = NewEntry { key: entry.key.clone(), record, head, announced_len: None, epoch };
+        let new = NewEntry {
+            key: entry.key.clone(),
+            fresh_until: record.response_time,
+            record,
+            head,
+            announced_len: None,
+            epoch,
+        };
         Box::pin(async move { self.inner.writer(new).await?.commit(Fields::new()).await })
     }
 
@@ -165,6 +188,9 @@ async fn each_fault_breaks_the_law_made_for_it() {
         (Fault::RefreshAppends, "a_refresh_keeps_body_and_identity"),
         (Fault::RefreshAppends, "a_refresh_of_what_left_is_refused"),
         (Fault::DeniesListing, "by_prefix"),
+        (Fault::ForgetsParts, "parts_stand_side_by_side"),
+        (Fault::ForgetsParts, "a_whole_replaces_parts"),
+        (Fault::HidesEntries, "lookup_and_variants_agree"),
     ];
     for (fault, law) in rows {
         let make = async || Arc::new(Faulty { inner: MemoryStore::default(), fault }) as Arc<dyn Store>;

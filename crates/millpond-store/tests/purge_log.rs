@@ -82,8 +82,8 @@ fn what_is_forgotten_is_refused() {
         log.advance(&Selector::Url(format!("http://h/other/{at}")));
     }
     let check = |log: &PurgeLog, begun, path: &str| log.check(begun, &key("h", path), &[&tagged()]);
-    assert_eq!(check(&log, Epoch(0), "/own"), Err(StoreError::Superseded));
-    assert!((0..400_000).step_by(997).all(|at| check(&log, Epoch(0), &format!("/other/{at}")).is_err()));
+    assert_eq!(check(&log, Epoch::own(0), "/own"), Err(StoreError::Superseded));
+    assert!((0..400_000).step_by(997).all(|at| check(&log, Epoch::own(0), &format!("/other/{at}")).is_err()));
     assert_eq!(check(&log, log.epoch(), "/own"), Ok(()));
     // Broad ones likewise.
     let mut log = PurgeLog::default();
@@ -92,9 +92,9 @@ fn what_is_forgotten_is_refused() {
     for _ in 0..=PURGES_REMEMBERED {
         log.advance(&elsewhere);
     }
-    assert_eq!(check(&log, Epoch(0), "/own"), Err(StoreError::Superseded));
-    assert_eq!(check(&log, Epoch(1), "/own"), Err(StoreError::Superseded), "one of those forgotten");
-    assert_eq!(check(&log, Epoch(2), "/own"), Ok(()));
+    assert_eq!(check(&log, Epoch::own(0), "/own"), Err(StoreError::Superseded));
+    assert_eq!(check(&log, Epoch::own(1), "/own"), Err(StoreError::Superseded), "one of those forgotten");
+    assert_eq!(check(&log, Epoch::own(2), "/own"), Ok(()));
 }
 
 #[test]
@@ -111,11 +111,11 @@ fn names_of_one_kind_are_not_those_of_another() {
     for selector in &kinds {
         log.advance(selector);
     }
-    assert_eq!(log.check(Epoch(0), &key("h", "/own"), &[&tagged()]), Ok(()));
+    assert_eq!(log.check(Epoch::own(0), &key("h", "/own"), &[&tagged()]), Ok(()));
     // A key is purged alone, its URL with all keys.
     let partition: Key = KeyParts::new(Scheme::Http, "h", "/own").with_partition("p").to_key();
     log.advance(&Selector::Key(key("h", "/own")));
-    assert_eq!(log.check(Epoch(0), &partition, &[&tagged()]), Ok(()));
+    assert_eq!(log.check(Epoch::own(0), &partition, &[&tagged()]), Ok(()));
     log.advance(&Selector::Url(text()));
-    assert_eq!(log.check(Epoch(0), &partition, &[&tagged()]), Err(StoreError::Superseded));
+    assert_eq!(log.check(Epoch::own(0), &partition, &[&tagged()]), Err(StoreError::Superseded));
 }

@@ -31,3 +31,5 @@ pub use millpond_policy as policy;
 pub use millpond_proxy as proxy;
 /// Where responses are kept.
 pub use millpond_store as store;
+/// What is kept on disk: the store behind the memory tier, and looking into it from outside.
+pub use millpond_store_sqlite as sqlite;

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::System { what: "cannot start the sample origin", error })?;
     let mut settings = Settings::new(None, None);
     settings.set("demo", "origin", format!("http://{origin}"));
+    settings.set("demo", "store", "memory".to_owned());
     settings.set("demo", "access_log.console", "false".to_owned());
     settings.set_some("--listen", "listen", args.listen.clone());
     let config = settings.resolve()?.config;

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -19,11 +20,15 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Writes data to standard output. A reader that has gone, such as `head`, has all it wanted.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_while_read(text).map(drop)
+}
+
+/// The same; false when the reader has gone, and more need not be made.
+pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::System { what: "cannot write to standard output", error })
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::System { what: "cannot write to standard output", error }),
     }
 }

@@ -4,6 +4,7 @@ use super::{print, runtime};
 use crate::failure::Failure;
 use crate::logging;
 use crate::settings::Settings;
+use millpond::config::{Config, StoreUrl};
 use millpond::engine::SystemClock;
 use millpond::proxy::{Running, Server};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -20,6 +21,7 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
+    say_where_it_is_kept(&resolved.config);
     raise_descriptor_limit();
     let runtime = runtime()?;
     let signals = Signals::listen(&runtime)?;
@@ -31,10 +33,18 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let running = server.start()?;
     runtime.block_on(signals.wait(&running));
     running.stop();
-    let shared = Arc::clone(running.shared());
-    running.wait();
-    tracing::info!(counters = %summary(&shared.counters.snapshot()), "stopped");
+    tracing::info!(counters = %summary(&running.wait()), "stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn say_where_it_is_kept(config: &Config) {
+    match config.store_file() {
+        Some(file) => tracing::info!(file = %file.display(), "responses are kept on disk"),
+        None if config.store == Some(StoreUrl::Memory) => tracing::info!("responses are kept in memory only"),
+        None => tracing::warn!(
+            "responses are kept in memory only: neither --cache-dir nor XDG_CACHE_HOME nor HOME names a directory"
+        ),
+    }
 }
 
 /// Lets the process open as many files and sockets as the system allows it: the usual soft limit of 1024 is far below
@@ -78,14 +88,14 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                _ = self.report.recv() => tracing::info!(counters = %summary(&running.counters()), "counters"),
+                _ = self.report.recv() => tracing::info!(counters = %summary(&running.figures()), "counters"),
             }
         }
         tracing::info!("stopping: requests in flight may finish");
     }
 }
 
-fn summary(counters: &millpond::engine::CountersSnapshot) -> String {
-    let named: Vec<String> = counters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+fn summary(figures: &[(String, u64)]) -> String {
+    let named: Vec<String> = figures.iter().map(|(name, value)| format!("{name}={value}")).collect();
     named.join(" ")
 }

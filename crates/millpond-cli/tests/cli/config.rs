@@ -42,6 +42,7 @@ fn show_tells_where_each_value_came_from() {
         ("size = \"1GiB\"", "millpond.toml:4"),
         ("default_ttl = \"60s\"", "--default-ttl"),
         ("workers = 1", "sidecar"),
+        ("cache_dir = ", "default, from XDG_CACHE_HOME"),
         ("head_bytes = \"64KiB\"", "default"),
     ] {
         let line = shown.lines().find(|line| line.contains(setting));

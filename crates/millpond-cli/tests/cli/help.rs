@@ -7,6 +7,15 @@ use std::path::Path;
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
+    &["cache"],
+    &["cache", "ls"],
+    &["cache", "show"],
+    &["cache", "purge"],
+    &["cache", "warm"],
+    &["cache", "stats"],
+    &["cache", "verify"],
+    &["cache", "backup"],
+    &["cache", "import"],
     &["demo"],
     &["explain"],
     &["config"],
@@ -41,12 +50,12 @@ fn listed(help: &str) -> Vec<&str> {
 #[test]
 fn every_command_is_looked_at_here() {
     let top = help(&[]);
-    let config = help(&["config"]);
+    let inner = ["cache", "config"].map(|group| (group, help(&[group])));
     let mut all: Vec<Vec<&str>> = vec![vec![]];
     for name in listed(&top) {
         all.push(vec![name]);
-        if name == "config" {
-            all.extend(listed(&config).into_iter().map(|name| vec!["config", name]));
+        if let Some(inner) = inner.iter().find(|(group, _)| *group == name) {
+            all.extend(listed(&inner.1).into_iter().map(|inner| vec![name, inner]));
         }
     }
     assert_eq!(all, COMMANDS);
@@ -60,7 +69,7 @@ fn the_reference_page_is_up_to_date() {
          errors go to standard error. Settings that have no option of their own are given with `--set`, in the\n\
          environment or in a file: see [configuration](configuration.md).\n\n\
          | exit code | meaning |\n|---|---|\n| 0 | success; a server that was stopped by SIGTERM or SIGINT |\n\
-         | 1 | failure while running: a port in use, an origin that cannot be reached |\n| 2 | wrong usage |\n\
+         | 1 | failure while running: a port in use, an origin that cannot be reached, a mistake found by `cache verify` |\n| 2 | wrong usage |\n\
          | 78 | wrong configuration |\n\n\
          SIGTERM and SIGINT let requests in flight finish, at most for `limits.drain_timeout`. SIGUSR1 logs the counters.\n",
     );

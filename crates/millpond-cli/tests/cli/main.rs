@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up or read is a failed test")]
 
+mod cache;
 mod config;
 mod explain;
 mod help;

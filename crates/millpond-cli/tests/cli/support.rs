@@ -4,13 +4,14 @@ use crate::origin::{Origin, head};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything that must happen may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const BINARY: &str = env!("CARGO_BIN_EXE_millpond");
 
@@ -22,7 +23,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs millpond in an empty directory and with an empty environment.
+/// Runs millpond in an empty directory, which is its user's home, and with nothing else in its environment.
 pub fn run(arguments: &[&str]) -> Ended {
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new("/usr/bin/timeout")
@@ -30,6 +31,7 @@ pub fn run(arguments: &[&str]) -> Ended {
         .args(arguments)
         .current_dir(&dir)
         .env_clear()
+        .envs(home(&dir))
         .output()
         .unwrap();
     Ended {
@@ -37,6 +39,11 @@ pub fn run(arguments: &[&str]) -> Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// An environment in which nothing is kept outside `dir`.
+fn home(dir: &TempDir) -> [(&'static str, PathBuf); 2] {
+    [("HOME", dir.path().to_owned()), ("XDG_CACHE_HOME", dir.path().join("caches"))]
 }
 
 /// Runs millpond, which must succeed, and gives what it prints.
@@ -71,12 +78,13 @@ impl Serving {
         Self::start_in(tempfile::tempdir().unwrap(), arguments, &[])
     }
 
-    /// The same in `dir`, with these variables and no others.
+    /// The same in `dir`, which is its user's home, with these variables and no others.
     pub fn start_in(dir: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(BINARY)
             .args(arguments)
             .current_dir(&dir)
             .env_clear()
+            .envs(home(&dir))
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -100,8 +108,13 @@ impl Serving {
 
     /// GETs `path`. A response that is still on its way into the store is asked for again once it is there.
     pub fn get(&self, path: &str) -> Reply {
+        self.get_with(path, "")
+    }
+
+    /// The same with more field lines, each with its line end.
+    pub fn get_with(&self, path: &str, fields: &str) -> Reply {
         loop {
-            let reply = Reply::to(self.address, path);
+            let reply = Reply::read(Reply::ask_with(self.address, path, fields));
             if !reply.field("cache-status").ends_with("collapsed") {
                 return reply;
             }
@@ -164,15 +177,16 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn to(address: SocketAddr, path: &str) -> Self {
-        Self::read(Self::ask(address, path))
-    }
-
     /// Sends a request, and leaves the response to be read.
     pub fn ask(address: SocketAddr, path: &str) -> TcpStream {
+        Self::ask_with(address, path, "")
+    }
+
+    fn ask_with(address: SocketAddr, path: &str, fields: &str) -> TcpStream {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{fields}Connection: close\r\n\r\n")
+            .unwrap();
         stream
     }
 

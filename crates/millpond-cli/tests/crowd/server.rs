@@ -4,18 +4,23 @@ use crate::origin::Origin;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
 
 pub struct Server {
     pub address: SocketAddr,
     child: Child,
+    _home: TempDir,
 }
 
 impl Server {
     pub fn start(origin: &Origin) -> Self {
+        let home = tempfile::tempdir().expect("a directory of its own");
         let mut child = Command::new(env!("CARGO_BIN_EXE_millpond"))
             .args(["serve", "--listen", "127.0.0.1:0", "--no-access-log-console", "--log-level", "error"])
             .arg("--origin")
             .arg(format!("http://{}", origin.address))
+            .env("HOME", home.path())
+            .env("XDG_CACHE_HOME", home.path())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");
@@ -24,7 +29,7 @@ impl Server {
         BufReader::new(stdout).read_line(&mut line).expect("the first line comes");
         let address =
             line.trim().strip_prefix("listening on http://").expect("the first line names the address");
-        Self { address: address.parse().expect("an address"), child }
+        Self { address: address.parse().expect("an address"), child, _home: home }
     }
 
     /// Resident memory, bytes.

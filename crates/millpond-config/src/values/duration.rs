@@ -66,6 +66,11 @@ impl Period {
         if secs == 0 { Self(Duration::from_millis(1)) } else { Self(Duration::from_secs(secs)) }
     }
 
+    /// A period of whole milliseconds; zero becomes one.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(if millis == 0 { 1 } else { millis }))
+    }
+
     /// The period as a duration.
     pub const fn duration(self) -> Duration {
         self.0

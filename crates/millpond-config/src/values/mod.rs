@@ -9,6 +9,7 @@ mod net;
 mod origin;
 mod pattern;
 mod size;
+mod store;
 
 pub use duration::{Period, Ttl};
 pub use field::{ErrorStatus, FieldName, FieldValue, RewrittenField};
@@ -16,6 +17,7 @@ pub use net::{IpRange, ListenAddr};
 pub use origin::OriginUrl;
 pub use pattern::{HostPattern, NamePattern, PathPattern, PathPrefix};
 pub use size::{ByteSize, SizeLimit};
+pub use store::StoreUrl;
 
 use std::str::FromStr;
 
@@ -77,6 +79,7 @@ pub(crate) static FORMATS: &[Format] = &[
     format_of::<Period>(),
     format_of::<ByteSize>(),
     format_of::<SizeLimit>(),
+    format_of::<StoreUrl>(),
     format_of::<ListenAddr>(),
     format_of::<IpRange>(),
     format_of::<OriginUrl>(),

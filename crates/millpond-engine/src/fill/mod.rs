@@ -5,6 +5,7 @@
 
 mod bounded;
 mod reader;
+mod rest;
 mod state;
 mod table;
 pub(crate) mod task;

@@ -2,7 +2,7 @@
 
 use crate::origin::OriginError;
 use bytes::Bytes;
-use millpond_exchange::{BodyError, BodyErrorKind, Fields, Record, ResponseHead};
+use millpond_exchange::{BodyError, BodyErrorKind, Fields, Record, ResponseHead, StatusCode};
 use millpond_store::{Entry, PartialReader};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +23,12 @@ pub(crate) struct FillHead {
     pub record: Record,
     /// As the origin sent it, for the leader.
     pub origin_head: ResponseHead,
+    /// The status the origin sent: that of a part where `head` is the whole it completes.
+    pub status: StatusCode,
     /// The announced length of the body.
     pub announced_len: Option<u64>,
+    /// `origin_head` and the body are the answer to the leader's own request as it stands: a part it asked for.
+    pub verbatim: bool,
 }
 
 /// How far a fill has come.

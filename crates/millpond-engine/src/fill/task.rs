@@ -1,11 +1,13 @@
 //! Runs a fill: one fetch, apart from the client that caused it.
 
 use super::bounded::bounded;
+use super::rest::{Joined, Nothing, Together};
 use super::state::{End, Fill, FillHead, Stage};
 use super::table::{Concerns, FillKey};
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::origin::{InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse};
+use crate::part::Wanted;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use millpond_exchange::{
@@ -39,6 +41,8 @@ pub(crate) struct Plan {
     pub stored: Vec<Arc<Entry>>,
     /// The one of them the request selects.
     pub selected: Option<usize>,
+    /// What the fetch is to bring.
+    pub wanted: Wanted,
     pub context: Arc<Context>,
     /// The purge epoch before the fetch.
     pub epoch: Epoch,
@@ -84,10 +88,10 @@ impl<O: Origin> Drop for Guard<O> {
     }
 }
 
-struct Task<O: Origin> {
-    engine: Arc<Engine<O>>,
+pub(super) struct Task<O: Origin> {
+    pub(super) engine: Arc<Engine<O>>,
     fill: Arc<Fill>,
-    plan: Plan,
+    pub(super) plan: Plan,
     leader: Option<oneshot::Sender<Own>>,
     guard: Guard<O>,
 }
@@ -95,15 +99,28 @@ struct Task<O: Origin> {
 impl<O: Origin> Task<O> {
     async fn run(self) {
         let request_time = self.engine.now();
-        let conditional = self.conditional();
+        let mut rest = self.rest();
+        let conditional = rest.as_ref().map(|rest| rest.request.clone()).or_else(|| self.conditional());
         let mut has_conditions = conditional.is_some();
         let mut sent = conditional.unwrap_or_else(|| self.plan.request.clone());
         loop {
-            let response = match self.fetch(&sent).await {
+            let mut response = match self.fetch(&sent).await {
                 Ok(response) => response,
                 Err(error) => return self.fail(error),
             };
             let times = Times { request_time, response_time: self.engine.now() };
+            if let Some(rest) = rest.take() {
+                response = match self.joined(&rest, response, times).await {
+                    Joined::Together(together) => return self.store_together(*together).await,
+                    Joined::Instead(response) => *response,
+                    Joined::Refetch(reason) => {
+                        tracing::debug!(url = %self.plan.key.url(), %reason, "fetching again without the stored part");
+                        has_conditions = false;
+                        sent = self.plan.request.clone();
+                        continue;
+                    }
+                };
+            }
             if !has_conditions && response.head.status == StatusCode::NOT_MODIFIED {
                 if self.plan.own_conditions {
                     return self.release(response, Reason::NotModified, times.response_time);
@@ -144,9 +161,11 @@ impl<O: Origin> Task<O> {
     /// compresses on the fly answers 304 to the tag of the compressed form also where the client cannot read that.
     fn conditional(&self) -> Option<RequestHead> {
         let selected = &self.plan.stored[self.plan.selected?].record;
-        let records = std::iter::once(selected);
-        let fields =
-            millpond_policy::conditional_request(records, Some(selected), &self.plan.request.fields)?;
+        let fields = &self.plan.request.fields;
+        let fields = match self.plan.wanted {
+            Wanted::Part { .. } => millpond_policy::conditional_part_request(selected, fields)?,
+            _ => millpond_policy::conditional_request(std::iter::once(selected), Some(selected), fields)?,
+        };
         Some(RequestHead { fields, ..self.plan.request.clone() })
     }
 
@@ -254,39 +273,66 @@ impl<O: Origin> Task<O> {
         }
     }
 
-    async fn respond(mut self, response: OriginResponse, times: Times) {
+    async fn respond(self, response: OriginResponse, times: Times) {
         let facts = RequestFacts::of(&self.plan.request);
         let profile = &self.plan.context.profile;
         let admitted =
             millpond_policy::admit(&self.plan.request, &facts, &response.head, times, None, profile);
-        let (admitted, writer) = match admitted {
-            Ok(admitted) => match self.open(&admitted, response.body.length()).await {
-                Ok(writer) => (admitted, writer),
-                Err(reason) => return self.release(response, reason, times.response_time),
-            },
+        let Admitted { record, head, exact_len } = match admitted {
+            Ok(admitted) => admitted,
             Err(reason) => return self.release(response, reason, times.response_time),
         };
-        self.remember(&admitted.record, times.response_time);
-        let announced_len = response.body.length();
-        let head = Arc::new(FillHead {
-            head: admitted.head,
-            record: admitted.record,
-            origin_head: for_client(response.head),
-            announced_len,
-        });
-        // The leader reads the fill like everyone else.
-        drop(self.leader.take());
-        self.fill.start(head, writer.reader());
-        self.stream(response.body, writer, announced_len).await;
+        let announced_len = response.body.length().or(exact_len);
+        if exact_len.is_some() && exact_len != announced_len {
+            return self.release(response, Reason::ContentRange, times.response_time);
+        }
+        self.remember(&record, times.response_time);
+        let OriginResponse { head: origin_head, body, upgrade } = response;
+        let status = origin_head.status;
+        let verbatim = status == StatusCode::PARTIAL_CONTENT;
+        let origin_head = for_client(origin_head);
+        let head = FillHead { head, record, origin_head, status, announced_len, verbatim };
+        match self.open(&head).await {
+            Ok(writer) => self.start(head, writer, body).await,
+            Err(reason) => {
+                let response = OriginResponse { head: head.origin_head, body, upgrade };
+                self.release(response, reason, times.response_time);
+            }
+        }
     }
 
-    async fn open(&self, admitted: &Admitted, announced_len: Option<u64>) -> Result<Box<dyn Writer>, Reason> {
+    /// Stores what a stored part and its continuation are together. Where there is no place for it, it goes by: neither of
+    /// the two is an answer by itself.
+    async fn store_together(mut self, together: Together) {
+        let Together { head, body } = together;
+        self.remember(&head.record, self.engine.now());
+        if let Ok(writer) = self.open(&head).await {
+            return self.start(head, writer, body).await;
+        }
+        self.guard.leave();
+        drop(self.leader.take());
+        let announced_len = head.announced_len;
+        self.fill.start(Arc::new(head), Arc::new(Nothing));
+        self.stream(body, None, announced_len).await;
+    }
+
+    async fn start(mut self, head: FillHead, writer: Box<dyn Writer>, body: Body) {
+        // The leader reads the fill like everyone else.
+        drop(self.leader.take());
+        let announced_len = head.announced_len;
+        self.fill.start(Arc::new(head), writer.reader());
+        self.stream(body, Some(writer), announced_len).await;
+    }
+
+    async fn open(&self, head: &FillHead) -> Result<Box<dyn Writer>, Reason> {
+        let announced_len = head.announced_len;
         let new = NewEntry {
             key: self.plan.key.clone(),
-            record: admitted.record.clone(),
-            head: admitted.head.clone(),
+            record: head.record.clone(),
+            head: head.head.clone(),
             announced_len,
             epoch: self.plan.epoch,
+            fresh_until: self.fresh_until(&head.record),
         };
         let opened = self.engine.shared.store.writer(new).await;
         let bounded =
@@ -298,6 +344,12 @@ impl<O: Origin> Task<O> {
                 Reason::StoreUnavailable
             }
         })
+    }
+
+    fn fresh_until(&self, record: &Record) -> Timestamp {
+        let now = self.engine.now();
+        let ttl = millpond_policy::time_to_live(record, now, &self.plan.context.profile);
+        now.saturating_add(Duration::from_secs(u64::try_from(ttl).unwrap_or(0)))
     }
 
     /// The response is not stored: its leader gets it as it comes, everyone else is let go at once.
@@ -320,8 +372,7 @@ impl<O: Origin> Task<O> {
         self.fill.advance(Stage::Released { status, personal });
     }
 
-    async fn stream(self, body: Body, writer: Box<dyn Writer>, announced: Option<u64>) {
-        let mut writer = Some(writer);
+    async fn stream(self, body: Body, mut writer: Option<Box<dyn Writer>>, announced: Option<u64>) {
         match self.receive(body, &mut writer, announced).await {
             Ok(trailers) => self.complete(writer, trailers).await,
             Err(error) => {

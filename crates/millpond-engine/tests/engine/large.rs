@@ -181,12 +181,12 @@ async fn a_part_of_what_became_a_pipe_holds_nobody_up() {
     world.origin.says_once(Reply::new(200, FRESH, generated(total, Some(total), &pulled)).behind(&open));
     let range = format!("bytes={}-{}", 5 * MIB, 5 * MIB + 9);
     let part = world.ask(request("GET", "/big", &[("Range", &range)]));
-    let (part, mut reader, ()) = in_time(async {
+    let (part, mut reader, ()) = in_time(Box::pin(async {
         tokio::join!(part, Reader::open(&world), async {
             settle().await;
             open.add_permits(1);
         })
-    })
+    }))
     .await;
     let part = part.expect("there is an answer");
     assert_eq!(part.head.head().status, 206);

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use millpond_engine::Exchange;
 use millpond_engine::{
     Answer, Context, Engine, EngineError, FetchLimits, ManualClock, Origin, OriginError, OriginFault,
-    OriginRequest, OriginResponse, Outcome, Shared, Upstream,
+    OriginRequest, OriginResponse, Outcome, RangeFill, Shared, Upstream,
 };
 use millpond_exchange::{
     Body, BodyError, BodyErrorKind, Fields, Frame, Method, QueryRules, RequestHead, ResponseHead, Scheme,
@@ -14,7 +14,7 @@ use millpond_exchange::{
 };
 use millpond_policy::dates::format_date;
 use millpond_policy::{Profile, Reason};
-use millpond_store::{MemoryOptions, MemoryStore};
+use millpond_store::{MemoryOptions, MemoryStore, Tiered};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -160,13 +160,16 @@ impl World {
     }
 
     pub fn with(profile: Profile, memory: MemoryOptions) -> Self {
+        Self::over(profile, Tiered::alone(MemoryStore::new(memory)))
+    }
+
+    pub fn over(profile: Profile, store: Tiered) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
         let origin = Arc::new(TestOrigin {
             behaviour: Mutex::new(Arc::new(|_| Reply::gone())),
             asked: Mutex::default(),
         });
-        let shared =
-            Shared::new(MemoryStore::new(memory), Arc::clone(&clock) as Arc<dyn millpond_engine::Clock>);
+        let shared = Shared::new(store, Arc::clone(&clock) as Arc<dyn millpond_engine::Clock>);
         let engine = Engine::new(shared, Arc::clone(&origin));
         Self { clock, origin, engine, context: Arc::new(context(profile)) }
     }
@@ -181,11 +184,11 @@ impl World {
     }
 
     pub fn in_flight(&self) -> u64 {
-        self.engine.shared().store.stats().in_flight_bytes
+        self.engine.shared().store.memory().stats().in_flight_bytes
     }
 
     pub fn entries(&self) -> u64 {
-        self.engine.shared().store.stats().entries
+        self.engine.shared().store.memory().stats().entries
     }
 
     pub fn exchange(&self, head: RequestHead) -> Exchange {
@@ -233,6 +236,7 @@ fn context(profile: Profile) -> Context {
         upstream: Arc::new(upstream),
         rewritten: Vec::new(),
         object_limit: None,
+        range_fill: RangeFill::default(),
     }
 }
 

@@ -3,12 +3,14 @@
 
 mod common;
 mod differential;
+mod part_model;
 mod profile_options;
 mod properties;
 mod rfc5861;
 mod rfc8246;
 mod rfc9110_preconditions;
 mod rfc9110_ranges;
+mod rfc9110_s14_parts;
 mod rfc9111_s3_storing;
 mod rfc9111_s4_1_vary;
 mod rfc9111_s4_2_freshness;

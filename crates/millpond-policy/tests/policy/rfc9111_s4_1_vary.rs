@@ -17,6 +17,8 @@ fn matching() {
     const CODING: Lines<'_> = &[("Vary", "Accept-Encoding")];
     const LANGUAGE: Lines<'_> = &[("Vary", "Accept-Language")];
     const AGENT: Lines<'_> = &[("Vary", "User-Agent")];
+    const COOKIE: Lines<'_> = &[("Vary", "Cookie")];
+    const CREDENTIALS: Lines<'_> = &[("Vary", "Authorization, proxy-AUTHORIZATION")];
     #[rustfmt::skip]
     let rows: &[(&str, Lines<'_>, Lines<'_>, Lines<'_>, bool)] = &[
         ("same value", FOO, &[("Foo", "1")], &[("foo", "1")], true),
@@ -37,6 +39,19 @@ fn matching() {
         ("two fields, both", TWO, &[("Foo", "1"), ("Bar", "x")], &[("Bar", "x"), ("Foo", "1")], true),
         ("two fields, one differs", TWO, &[("Foo", "1"), ("Bar", "x")], &[("Foo", "1"), ("Bar", "y")], false),
         ("a comma in User-Agent is no separator", AGENT, &[("User-Agent", "a, b")], &[("User-Agent", "a,b")], false),
+        ("cookies: same value", COOKIE, &[("Cookie", "a=1; b=2")], &[("cookie", "a=1; b=2")], true),
+        ("cookies: another value", COOKIE, &[("Cookie", "a=1")], &[("Cookie", "a=2")], false),
+        ("cookies: lines combined", COOKIE, &[("Cookie", "a=1; b=2")], &[("Cookie", "a=1"), ("Cookie", "b=2")], true),
+        ("cookies: lines combined, the other way", COOKIE, &[("Cookie", "a=1"), ("Cookie", "b=2")], &[("Cookie", "a=1; b=2")], true),
+        ("cookies: absent before", COOKIE, &[], &[("Cookie", "a=1")], false),
+        ("cookies: absent now", COOKIE, &[("Cookie", "a=1")], &[], false),
+        ("cookies: absent both times", COOKIE, &[], &[], true),
+        ("cookies: empty is not absent", COOKIE, &[], &[("Cookie", "")], false),
+        ("cookies: empty is empty", COOKIE, &[("Cookie", "")], &[("Cookie", "")], true),
+        ("cookies: case and whitespace count", COOKIE, &[("Cookie", "a=1;b=2")], &[("Cookie", "A=1; b=2")], false),
+        ("credentials: both the same", CREDENTIALS, &[("Proxy-Authorization", "Basic YTpi"), ("Cookie", "a")], &[("proxy-authorization", "Basic YTpi")], true),
+        ("credentials: one differs", CREDENTIALS, &[("Proxy-Authorization", "Basic YTpi")], &[("Proxy-Authorization", "Basic YTpj")], false),
+        ("credentials: the same in another field", CREDENTIALS, &[("Proxy-Authorization", "Basic YTpi")], &[("Authorization", "Basic YTpi")], false),
         ("codings: order, case and whitespace", CODING, &[("Accept-Encoding", "gzip, deflate,BR")], &[("accept-encoding", "br ,Deflate, gzip")], true),
         ("codings: weights written differently", CODING, &[("Accept-Encoding", "br;q=1.0, gzip; q=0.50")], &[("Accept-Encoding", "gzip;Q=0.5,br")], true),
         ("codings: another weight", CODING, &[("Accept-Encoding", "gzip;q=0.5, br")], &[("Accept-Encoding", "gzip;q=0.4, br")], false),
@@ -55,6 +70,51 @@ fn matching() {
         table.row("4.1", what, found.to_string(), expected.to_string());
     }
     table.finish();
+}
+
+/// What a record keeps goes into files and their copies: nothing of it may be what lets a user in.
+#[test]
+fn of_credentials_only_a_digest_is_kept() {
+    const SECRET: &str = "sid=31d4d96e407aad42";
+    let mut table = Table::default();
+    let mut kept = Vec::new();
+    for name in ["Cookie", "Authorization", "proxy-Authorization"] {
+        // A record of a shared cache keeps an answer to Authorization only where the origin says so.
+        let lines = [("Vary", name), ("Cache-Control", "public, max-age=60")];
+        let asked = get(&[(name, SECRET), ("Foo", SECRET)]);
+        let record = store(&asked, &response(200, &lines), &Profile::default()).expect("storable").record;
+        let value = record.vary[0].value.as_deref().expect("the field was there");
+        let shown = String::from_utf8_lossy(value).contains("31d4d96e");
+        table.row("4.1", name, format!("{} {shown}", value.len()), "32 false");
+        let normal = normalise_vary(name, &asked.fields).map(std::borrow::Cow::into_owned);
+        table.row(
+            "4.1",
+            &format!("{name}: fills are shared by it"),
+            format!("{:?}", normal.as_deref()),
+            format!("{:?}", Some(value)),
+        );
+        kept.push(value.to_vec());
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    table.row("4.1", "the same value in other fields looks different", kept.len().to_string(), "3");
+    table.finish();
+}
+
+/// Whoever has read a digest in a file must not be taken for the user it stands for.
+#[test]
+fn a_digest_is_no_value() {
+    let record = stored(&[("Vary", "Cookie")], &[("Cookie", "a=1")]);
+    let mut asked = get(&[]).fields;
+    let mut digest = record.vary[0].value.clone().expect("the field was there");
+    let told = asked.append("Cookie", &digest).is_ok();
+    assert!(!told || select([&record].into_iter(), &asked, None).is_none());
+    // A digest may hold bytes that no field value has: a record made to hold one that has none.
+    digest.fill(b'x');
+    let mut made = record;
+    made.vary[0].value = Some(digest);
+    let asked = fields(&[("Cookie", "x".repeat(32).as_str())]);
+    assert_eq!(select([&made].into_iter(), &asked, None), None);
 }
 
 #[test]

@@ -262,7 +262,7 @@ fn vary_and_audience_survive() {
     let entries = [admitted];
     let found = validate(&entries, Some(0), &get(&[("Foo", "1")]), &response(304, &[]), &private());
     let Validated::Freshen(all) = found else { panic!("{found:?}") };
-    assert!(all[0].record.same_variant(&entries[0].record));
+    assert!(all[0].record.same_selectors(&entries[0].record));
     assert_eq!(all[0].record.tags, entries[0].record.tags);
     assert_eq!(all[0].fate, Fate::Store);
     let found = validate(

@@ -8,6 +8,7 @@ mod exchange;
 mod forwarding;
 mod hostile;
 mod hostile_rows;
+mod parts;
 mod replies;
 mod routing;
 mod smuggling;

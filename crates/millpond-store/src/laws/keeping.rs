@@ -3,7 +3,7 @@
 use super::Verdict;
 use super::kit::{body_of, check, equal, head, key, only, plain, put, refused, seen, stored, varied};
 use crate::{MAX_VARIANTS, Store, StoreError};
-use millpond_exchange::{Audience, PurgeMode, Record, Selector, Timestamp};
+use millpond_exchange::{Audience, Key, Part, PurgeMode, Record, Selector, Timestamp};
 use std::sync::Arc;
 
 /// A second response for the same selecting fields takes the place of the first.
@@ -38,6 +38,45 @@ pub(super) async fn the_oldest_variant_leaves(store: Arc<dyn Store>) -> Verdict 
         stored(&*store, &key).await?.iter().map(|entry| entry.record.clone()).collect();
     let wanted: Vec<Record> = (3..MAX_VARIANTS + 3).rev().map(|at| varied(&at.to_string())).collect();
     check(records == wanted, &format!("{} variants are kept, or not the newest", records.len()))
+}
+
+/// The record of a part that begins with this byte.
+fn part(first: u64) -> Record {
+    Record { status: 206, part: Some(Part { first, complete_len: Some(100) }), ..plain() }
+}
+
+/// Where the bodies of the entries of `key` begin, the newest first; none for a whole one.
+async fn beginnings(store: &dyn Store, key: &Key) -> Result<Vec<Option<u64>>, String> {
+    let entries = stored(store, key).await?;
+    Ok(entries.iter().map(|entry| entry.record.part.map(|part| part.first)).collect())
+}
+
+/// Parts that begin with different bytes are kept side by side, and beside a whole response that was there; a part that
+/// begins with the same byte replaces.
+pub(super) async fn parts_stand_side_by_side(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/parts");
+    seen(put(&*store, &key, plain(), b"whole").await)?;
+    for (first, body) in [(0, b"one"), (50, b"two"), (0, b"six")] {
+        seen(put(&*store, &key, part(first), body).await)?;
+    }
+    equal("parts", &beginnings(&*store, &key).await?, &vec![Some(0), Some(50), None])?;
+    let mut bodies = Vec::new();
+    for entry in stored(&*store, &key).await? {
+        bodies.push(body_of(&*store, &entry, None).await?);
+    }
+    equal("bodies", &bodies, &vec![b"six".to_vec(), b"two".to_vec(), b"whole".to_vec()])
+}
+
+/// A whole response takes the place of the parts, and of the whole one, for the same selecting fields.
+pub(super) async fn a_whole_replaces_parts(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/whole");
+    seen(put(&*store, &key, plain(), b"old").await)?;
+    for first in [0, 50] {
+        seen(put(&*store, &key, part(first), b"part").await)?;
+    }
+    seen(put(&*store, &key, Record { vary: varied("a").vary, ..part(7) }, b"other").await)?;
+    seen(put(&*store, &key, plain(), b"new").await)?;
+    equal("parts", &beginnings(&*store, &key).await?, &vec![None, Some(7)])
 }
 
 /// Entries of different partitions do not replace each other.

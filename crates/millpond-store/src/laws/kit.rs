@@ -35,6 +35,7 @@ pub fn record(date: Timestamp) -> Record {
         vary: Box::default(),
         tags: Box::default(),
         groups: Box::default(),
+        part: None,
     }
 }
 
@@ -62,7 +63,9 @@ pub fn head(mark: &str) -> ResponseHead {
 
 /// What a writer is opened with, as of the store's present epoch.
 pub fn entry(store: &dyn Store, key: &Key, record: Record) -> NewEntry {
-    NewEntry { key: key.clone(), record, head: head("law"), announced_len: None, epoch: store.epoch() }
+    let fresh_until = record.response_time.saturating_add(std::time::Duration::from_secs(60));
+    let (key, head) = (key.clone(), head("law"));
+    NewEntry { key, record, head, announced_len: None, epoch: store.epoch(), fresh_until }
 }
 
 /// Stores `body` in one piece.
@@ -154,4 +157,4 @@ pub(super) fn pattern(seed: u8, length: usize) -> Vec<u8> {
 }
 
 /// The epoch before anything happened.
-pub(super) const BEGINNING: Epoch = Epoch(0);
+pub(super) const BEGINNING: Epoch = Epoch { own: 0, below: 0 };

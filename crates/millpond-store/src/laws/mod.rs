@@ -76,6 +76,8 @@ pub const LAWS: &[Law] = laws![
     keeping::the_same_variant_is_replaced,
     keeping::other_variants_stay,
     keeping::the_oldest_variant_leaves,
+    keeping::parts_stand_side_by_side,
+    keeping::a_whole_replaces_parts,
     keeping::partitions_are_variants,
     keeping::a_refresh_keeps_body_and_identity,
     keeping::a_refresh_of_what_left_is_refused,

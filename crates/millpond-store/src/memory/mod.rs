@@ -3,6 +3,7 @@
 //! What must not live here: anything that waits. Every future is ready at its first poll, and [`MemoryStore::lookup`]
 //! needs none at all.
 
+mod changes;
 mod doorkeeper;
 mod draft;
 mod index;
@@ -11,6 +12,9 @@ mod options;
 mod shared;
 mod slot;
 mod store;
+mod tier;
 
 pub use options::MemoryOptions;
+pub(crate) use store::MemoryWriter;
 pub use store::{MemoryStats, MemoryStore};
+pub(crate) use tier::Stamp;

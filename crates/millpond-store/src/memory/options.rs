@@ -23,7 +23,8 @@ pub struct MemoryOptions {
     /// What writes in progress may hold together; by default as much as the capacity. Together with the capacity also the
     /// bound on all that the tier, writes in progress and readers of bodies that left the tier hold.
     pub max_in_flight: Option<u64>,
-    /// True when no tier lies behind this one, so that what is not here is nowhere.
+    /// True when no tier lies behind this one, so that what is not here is nowhere. [`crate::Tiered::new`] puts one there,
+    /// whatever is said here.
     pub standalone: bool,
 }
 

@@ -1,35 +1,43 @@
 //! The entries of one key as the cache holds them, and what they weigh.
 
 use super::index::ROW_OVERHEAD;
-use crate::{Entry, Variants};
-use millpond_exchange::{Key, Record};
+use crate::{Entries, Entry, Variants};
+use millpond_exchange::{Key, Record, Segments};
 use quick_cache::{Lifecycle, Weighter};
 use std::sync::Arc;
 
 /// What a key costs beyond its text, bytes: slab and map slots of the cache with their spare room, the row of the
-/// ordered index, allocation headers. A test compares the sum with what the allocator says.
-const KEY_OVERHEAD: u64 = 448;
+/// ordered index, the counters of its `Arc`, allocation headers. A test compares the sum with what the allocator says.
+const KEY_OVERHEAD: u64 = 240;
 /// What an entry costs beyond its parts, bytes: counters of its `Arc`, its place in the list, allocation headers.
-const ENTRY_OVERHEAD: u64 = 96;
-/// What a body segment costs beyond its content, bytes: the handle, the shared counter with the lease, two allocation
-/// headers.
+const ENTRY_OVERHEAD: u64 = 80;
+/// What a body segment costs beyond its content, bytes: the handle, where there are several, the shared counter with the
+/// lease, two allocation headers.
 const SEGMENT_OVERHEAD: u64 = 96;
 
-/// All entries of one key.
+/// All entries of one key. Small: the cache moves it about, and a lookup must not need a second line of it.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
-    pub(super) variants: Variants,
+    entries: Entries,
     weight: u64,
+    /// Tells this list from another of the same entries: one that came and left again looks the same.
+    number: u32,
+    pub(super) complete: bool,
 }
 
 impl Slot {
-    pub(super) fn new(key: &Key, entries: &[Arc<Entry>], complete: bool) -> Self {
+    pub(super) fn new(key: &Key, entries: Entries, complete: bool, number: u32) -> Self {
         let weight = key_weight(key) + entries.iter().map(|entry| entry_weight(entry)).sum::<u64>();
-        Self { variants: Variants { entries: entries.into(), complete }, weight }
+        Self { entries, weight, number, complete }
     }
 
     pub(super) fn entries(&self) -> &[Arc<Entry>] {
-        &self.variants.entries
+        &self.entries
+    }
+
+    /// What a lookup says of it.
+    pub(super) fn into_variants(self) -> Variants {
+        Variants { entries: self.entries, complete: self.complete }
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -42,25 +50,24 @@ impl Slot {
 
     /// Bytes of content; a part of the weight.
     pub(super) fn content(&self) -> u64 {
-        self.entries().iter().map(|entry| entry.body_len).sum()
+        self.entries().iter().filter_map(|entry| entry.body.as_ref()).map(Segments::len).sum()
     }
 
     /// True when `other` is this very list, not one that looks the same.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.variants.entries, &other.variants.entries)
+        self.number == other.number && self.entries.same(&other.entries)
     }
 }
 
-/// Bytes for a key, whatever is stored under it: the key itself, and its URL in the ordered index.
+/// Bytes for a key, whatever is stored under it.
 fn key_weight(key: &Key) -> u64 {
-    let url = key.authority().len() + key.path_and_query().len() + "https://".len();
-    KEY_OVERHEAD + key.as_bytes().len() as u64 + url as u64
+    KEY_OVERHEAD + key.as_bytes().len() as u64
 }
 
 /// Bytes for one entry, without its key.
 pub(super) fn entry_weight(entry: &Entry) -> u64 {
     let body =
-        entry.body.as_ref().map_or(0, |body| body.len() + body.iter().count() as u64 * SEGMENT_OVERHEAD);
+        entry.body.as_ref().map_or(0, |body| body.len() + body.slices().count() as u64 * SEGMENT_OVERHEAD);
     let head = entry.head.fields.memory() + entry.head.reason.as_ref().map_or(0, |reason| reason.len());
     let labels = entry.record.tags.iter().chain(&entry.record.groups);
     let indexed = labels.map(|label| ROW_OVERHEAD + label.len() as u64).sum::<u64>();

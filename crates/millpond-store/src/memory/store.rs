@@ -6,7 +6,7 @@ use super::shared::Shared;
 use crate::{Capabilities, Entry, Epoch, NewEntry, PartialReader, Store, StoreError, Variants, Writer};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use millpond_exchange::{Body, Fields, Key, PurgeMode, Record, ResponseHead, Selector, Timestamp};
+use millpond_exchange::{Body, Fields, Key, PurgeMode, Record, ResponseHead, Segments, Selector, Timestamp};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// same entries.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Figures of a [`MemoryStore`]; counts since it was made, sizes in bytes.
@@ -54,6 +54,11 @@ impl MemoryStore {
     /// are none. One hash, one shard's read lock, one `Arc` cloned.
     pub fn lookup(&self, key: &[u8]) -> Option<Variants> {
         self.shared.lookup(key)
+    }
+
+    /// True when there are entries of this key. Does not count as a use of them.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        self.shared.cache.contains_key(key)
     }
 
     /// The figures of now.
@@ -105,7 +110,7 @@ impl Store for MemoryStore {
         entry: &'a Arc<Entry>,
         range: Option<Range<u64>>,
     ) -> BoxFuture<'a, Result<Body, StoreError>> {
-        // The body is part of the entry, so whoever holds the entry can read it, whatever became of it here.
+        // The body is part of the entry (or the tier behind has it), so whoever holds the entry can read it, whatever became of it here.
         Box::pin(async move {
             let body = entry.body.as_ref().ok_or(StoreError::Gone)?;
             let body = range.map_or_else(|| body.clone(), |range| body.slice(range));
@@ -146,14 +151,14 @@ impl Store for MemoryStore {
 }
 
 /// An entry on its way into memory.
-struct MemoryWriter {
+pub(crate) struct MemoryWriter {
     shared: Arc<Shared>,
     new: NewEntry,
     draft: Arc<Mutex<Draft>>,
 }
 
 impl MemoryWriter {
-    fn open(shared: &Arc<Shared>, mut new: NewEntry) -> Result<Self, StoreError> {
+    pub(super) fn open(shared: &Arc<Shared>, mut new: NewEntry) -> Result<Self, StoreError> {
         let limit = shared.layout.max_object;
         if let Some(size) = new.announced_len.filter(|size| *size > limit) {
             return Err(StoreError::TooLarge { size, limit });
@@ -163,7 +168,27 @@ impl MemoryWriter {
         Ok(Self { shared: Arc::clone(shared), new, draft: Arc::new(Mutex::new(draft)) })
     }
 
-    fn append(&self, chunk: &[u8]) -> Result<(), StoreError> {
+    /// The whole body, when no more is to come.
+    fn finish(&self) -> Segments {
+        self.draft.lock().unwrap_or_else(PoisonError::into_inner).finish()
+    }
+
+    /// The entry as it was written, under the identity that the tier behind gave it.
+    pub(super) fn into_entry(self, id: u64, mut trailers: Fields) -> (Entry, Epoch) {
+        trailers.shrink();
+        let body = self.finish();
+        let NewEntry { key, record, head, epoch, .. } = self.new;
+        let body_len = body.len();
+        (Entry { key, record, head, body: Some(body), body_len, trailers, id }, epoch)
+    }
+
+    /// Bytes written.
+    pub(crate) fn len(&self) -> u64 {
+        self.draft.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Appends to the body, as [`Writer::write`] does.
+    pub(crate) fn append(&self, chunk: &[u8]) -> Result<(), StoreError> {
         let mut draft = self.draft.lock().unwrap_or_else(PoisonError::into_inner);
         let size = draft.len().saturating_add(chunk.len() as u64);
         let limit = self.shared.layout.max_object;
@@ -186,7 +211,7 @@ impl Writer for MemoryWriter {
     fn commit(self: Box<Self>, mut trailers: Fields) -> BoxFuture<'static, Result<Arc<Entry>, StoreError>> {
         Box::pin(async move {
             trailers.shrink();
-            let body = self.draft.lock().unwrap_or_else(PoisonError::into_inner).finish();
+            let body = self.finish();
             self.shared.commit(self.new, body, trailers)
         })
     }

@@ -1,0 +1,265 @@
+//! `millpond cache import`: takes over the responses of an older caching proxy, which kept each in a JSON file whose name
+//! is the SHA-256 of `GET|` and the URL.
+
+use super::progress::Progress;
+use super::{Cache, count, lines_of, settle};
+use crate::args::cache::ImportArgs;
+use crate::commands::{print, runtime};
+use crate::failure::Failure;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use millpond::config::Query;
+use millpond::engine::{Clock as _, SystemClock};
+use millpond::exchange::{
+    Fields, Key, KeyParts, QueryRules, RequestHead, ResponseHead, StatusCode, Timestamp, url,
+};
+use millpond::policy::{self, Reason, RequestFacts, Times};
+use millpond::proxy::profile_for;
+use millpond::sqlite::SqliteStore;
+use millpond::store::{NewEntry, Store as _};
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Bytes that may wait to be written before more is read: far less than what a store lets wait.
+const MOST_WAITING: u64 = 8 << 20;
+/// What an entry holds beyond its body, about.
+const OVERHEAD: u64 = 4096;
+
+/// One file of the older program.
+#[derive(Deserialize)]
+struct Saved {
+    status: u16,
+    #[serde(default)]
+    reason: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// Why a URL of the list brought nothing.
+enum Left {
+    /// There is no file for it.
+    NoFile,
+    /// The cache does not store such a response.
+    Refused(Reason),
+    /// The cache has a newer one.
+    Older,
+    /// The file cannot be read.
+    Unreadable { file: PathBuf, why: String },
+}
+
+#[derive(Default)]
+struct Summary {
+    imported: u64,
+    no_file: u64,
+    older: u64,
+    refused: BTreeMap<&'static str, u64>,
+    unreadable: u64,
+    /// Files that no URL of the list named.
+    left: Vec<String>,
+}
+
+/// Takes over every response that a URL of the list names.
+pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
+    let mut settings = args.common.settings();
+    settings.default_preset("caching-proxy");
+    let cache = Cache::named_by(&settings)?;
+    let urls = lines_of(&args.urls)?;
+    let mut files = files_of(&args.dir)?;
+    let store = cache.open()?;
+    let mut progress = Progress::new("imported");
+    let mut summary = Summary::default();
+    runtime()?.block_on(async {
+        let mut waiting = 0;
+        for (done, line) in urls.iter().enumerate() {
+            match import(&cache, &store, &args.dir, line, &mut files).await? {
+                Ok(bytes) => {
+                    summary.imported += 1;
+                    waiting += bytes + OVERHEAD;
+                }
+                Err(left) => summary.add(line, left),
+            }
+            if waiting > MOST_WAITING {
+                settle(&store).await?;
+                waiting = 0;
+            }
+            progress.at(done as u64 + 1, urls.len() as u64);
+        }
+        settle(&store).await
+    })?;
+    drop(progress);
+    summary.left = files.into_iter().collect();
+    print(&if args.json { summary.json() } else { summary.text() })?;
+    Ok(if summary.unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The names of the files that may be the older program's.
+fn files_of(dir: &Path) -> Result<BTreeSet<String>, Failure> {
+    let failed = |error| Failure::File { path: dir.to_owned(), error };
+    let mut names = BTreeSet::new();
+    for file in std::fs::read_dir(dir).map_err(failed)? {
+        let path = file.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        names.extend(name.filter(|_| path.extension().is_some_and(|end| end == "json")).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// Takes over the response for one URL, and its file off the list of files. Gives the length of its body.
+async fn import(
+    cache: &Cache,
+    store: &SqliteStore,
+    dir: &Path,
+    line: &str,
+    files: &mut BTreeSet<String>,
+) -> Result<Result<u64, Left>, Failure> {
+    let normal = url::normalise(line).map_err(|error| Failure::Usage(format!("{line}: {error}")))?;
+    let Some(name) = [line, &normal].map(file_name).into_iter().find(|name| files.remove(name)) else {
+        return Ok(Err(Left::NoFile));
+    };
+    let file = dir.join(name);
+    let (head, body, at) = match read(&file) {
+        Ok(response) => response,
+        Err(why) => return Ok(Err(Left::Unreadable { file, why })),
+    };
+    let (scheme, authority, path) =
+        url::split(&normal).map_err(|error| Failure::Usage(format!("{line}: {error}")))?;
+    let request = RequestHead { scheme, ..RequestHead::get(authority, path) };
+    let profile = profile_for(&cache.config, &request);
+    let times = Times { request_time: at, response_time: at };
+    let facts = RequestFacts::of(&request);
+    let admitted = match policy::admit(&request, &facts, &head, times, None, &profile) {
+        Ok(admitted) => admitted,
+        Err(reason) => return Ok(Err(Left::Refused(reason))),
+    };
+    let key = key_of(&request, &cache.config.query);
+    let stored = store.variants(&key).await?;
+    if stored
+        .entries
+        .iter()
+        .any(|entry| entry.record.same_selectors(&admitted.record) && entry.record.response_time >= at)
+    {
+        return Ok(Err(Left::Older));
+    }
+    let now = SystemClock.now();
+    let ttl = policy::time_to_live(&admitted.record, now, &profile);
+    let from_now = Duration::from_secs(ttl.unsigned_abs());
+    let new = NewEntry {
+        key,
+        fresh_until: if ttl < 0 { now.saturating_sub(from_now) } else { now.saturating_add(from_now) },
+        record: admitted.record,
+        head: admitted.head,
+        announced_len: Some(body.len() as u64),
+        epoch: store.epoch(),
+    };
+    let length = body.len() as u64;
+    let mut writer = store.writer(new).await?;
+    if !body.is_empty() {
+        writer.write(body.into()).await?;
+    }
+    writer.commit(Fields::new()).await?;
+    Ok(Ok(length))
+}
+
+fn file_name(url: &str) -> String {
+    let digest = Sha256::digest(format!("GET|{url}"));
+    let mut name = String::with_capacity(69);
+    for byte in digest {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name + ".json"
+}
+
+/// The key under which a server with these settings looks for the response.
+fn key_of(request: &RequestHead, query: &Query) -> Key {
+    let names = |list: &[millpond::config::NamePattern]| -> Vec<String> {
+        list.iter().map(|name| name.as_str().to_owned()).collect()
+    };
+    let rules =
+        QueryRules { sort: query.sort, drop: names(&query.drop), keep: query.keep.as_deref().map(names) };
+    KeyParts::of(request).with_query(&rules).to_key()
+}
+
+/// The response in a file, and when it was saved.
+fn read(file: &Path) -> Result<(ResponseHead, Vec<u8>, Timestamp), String> {
+    let text = std::fs::read(file).map_err(|error| error.to_string())?;
+    let saved: Saved = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let body = BASE64_STANDARD.decode(saved.body.trim()).map_err(|error| format!("`body`: {error}"))?;
+    let status = StatusCode::from_u16(saved.status).map_err(|error| format!("`status`: {error}"))?;
+    let mut head = ResponseHead::new(status);
+    let standard = status.canonical_reason().unwrap_or_default();
+    head.reason =
+        Some(saved.reason).filter(|reason| !reason.is_empty() && reason != standard).map(Into::into);
+    for (name, value) in &saved.headers {
+        head.fields.append(name, value).map_err(|error| format!("`headers`, {name:?}: {error}"))?;
+    }
+    let announced = head.fields.get_str("content-length").map(str::parse::<usize>);
+    if announced.is_some_and(|length| length != Ok(body.len())) {
+        return Err(format!("the body has {} bytes, and Content-Length says otherwise", body.len()));
+    }
+    policy::remove_connection_fields(&mut head.fields);
+    Ok((head, body, saved_at(file)?))
+}
+
+/// The time of a file is that of its response.
+fn saved_at(file: &Path) -> Result<Timestamp, String> {
+    let modified = file.metadata().and_then(|file| file.modified()).map_err(|error| error.to_string())?;
+    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+}
+
+impl Summary {
+    fn add(&mut self, line: &str, left: Left) {
+        match left {
+            Left::NoFile => self.no_file += 1,
+            Left::Older => self.older += 1,
+            Left::Refused(reason) => {
+                eprintln!("{line}: refused ({reason}): {}", reason.explain());
+                *self.refused.entry(reason.as_str()).or_default() += 1;
+            }
+            Left::Unreadable { file, why } => {
+                eprintln!("{}: cannot be read, and is left out: {why}", file.display());
+                self.unreadable += 1;
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut out = format!("Imported {}.\n", count(self.imported, "response", "responses"));
+        for (reason, number) in &self.refused {
+            let _ = writeln!(out, "Refused {number}: {reason}.");
+        }
+        if self.older > 0 {
+            let _ = writeln!(out, "Left {} of which the cache has a newer response.", self.older);
+        }
+        if self.unreadable > 0 {
+            let _ =
+                writeln!(out, "Left out {} that cannot be read.", count(self.unreadable, "file", "files"));
+        }
+        if self.no_file > 0 {
+            let _ = writeln!(out, "Found no file for {}.", count(self.no_file, "URL", "URLs"));
+        }
+        if !self.left.is_empty() {
+            let number = count(self.left.len() as u64, "file", "files");
+            let _ = writeln!(out, "No URL of the list named {number}:");
+        }
+        for name in &self.left {
+            let _ = writeln!(out, "  {name}");
+        }
+        out
+    }
+
+    fn json(&self) -> String {
+        let value = json!({
+            "imported": self.imported, "refused": self.refused, "older": self.older,
+            "unreadable": self.unreadable, "no_file": self.no_file, "left": self.left,
+        });
+        format!("{value:#}\n")
+    }
+}

@@ -1,0 +1,148 @@
+//! How much of the disk the store may take, and how that is divided.
+//!
+//! What must not live here: who has to make room (`writer::evict`).
+//!
+//! Database, log and files together stay below `max_bytes`. The log is checked against its limit after every
+//! transaction, and a transaction is kept to about half of it; three times that limit are set apart for the log, one
+//! transaction more and what the file grows by before room is made. Where somebody who reads for long keeps the log from
+//! being brought back, nothing is taken from the moment on when it has outgrown that.
+
+use crate::open::PAGE;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a changed row writes to the log, beside what it holds, bytes: about four pages.
+pub(crate) const PER_ROW: u64 = 4 * PAGE;
+
+/// How large the log may become before it is brought back into the file, bytes.
+pub(crate) fn log_limit(max_bytes: u64) -> u64 {
+    (max_bytes / 32).clamp(256 << 10, 64 << 20)
+}
+
+/// What the purges kept for other processes may take, bytes.
+pub(crate) fn purges(max_bytes: u64) -> u64 {
+    (max_bytes / 64).clamp(64 << 10, 1 << 20)
+}
+
+/// What one transaction writes at most: so many entries, and so many bytes of them. See [`PER_ROW`].
+pub(crate) fn transaction(max_bytes: u64, commit_entries: usize) -> (usize, u64) {
+    let log = log_limit(max_bytes);
+    let entries = usize::try_from(log / 2 / PER_ROW).unwrap_or(usize::MAX);
+    (entries.min(commit_entries).max(1), log / 4)
+}
+
+/// What is taken of the disk, as last measured.
+pub(crate) struct Disk {
+    /// What rows and files may take together.
+    limit: AtomicU64,
+    /// What `limit` is where the disk is as large as it should be.
+    most: u64,
+    /// What they took after the last transaction.
+    used: AtomicU64,
+    /// What bodies take that are not in the database yet.
+    in_progress: AtomicU64,
+    /// What the log took after the last transaction.
+    log: AtomicU64,
+    /// All that database, log and files may take together.
+    max_bytes: u64,
+}
+
+impl Disk {
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let most = max_bytes.saturating_sub(3 * log_limit(max_bytes));
+        Self {
+            limit: AtomicU64::new(most),
+            most,
+            used: AtomicU64::new(0),
+            in_progress: AtomicU64::new(0),
+            log: AtomicU64::new(0),
+            max_bytes,
+        }
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Acquire)
+    }
+
+    /// The disk is full although the limit is not reached: a part of what is kept has to go.
+    pub(crate) fn squeeze(&self) {
+        let used = self.used.load(Ordering::Acquire).saturating_add(self.in_progress());
+        self.limit.fetch_min(used - used / 16, Ordering::AcqRel);
+    }
+
+    /// The disk has taken something: a little more may be tried.
+    pub(crate) fn relax(&self) {
+        let limit = self.limit();
+        if limit < self.most {
+            self.limit.store(self.most.min(limit + limit / 64 + PAGE), Ordering::Release);
+        }
+    }
+
+    pub(crate) fn in_progress(&self) -> u64 {
+        self.in_progress.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn measured(&self, used: u64) {
+        self.used.store(used, Ordering::Release);
+    }
+
+    pub(crate) fn log_measured(&self, log: u64) {
+        self.log.store(log, Ordering::Release);
+    }
+
+    /// True when one more transaction might not fit: the log has outgrown what is set apart for it, since somebody who
+    /// reads keeps it from being brought back. Evicting is no help, for that is written to the log as well.
+    pub(crate) fn is_over(&self) -> bool {
+        let taken = self.used.load(Ordering::Acquire).saturating_add(self.in_progress());
+        let log = self.log.load(Ordering::Acquire).saturating_add(log_limit(self.max_bytes));
+        taken.saturating_add(log) > self.max_bytes
+    }
+
+    /// What the log takes beyond what is set apart for it.
+    fn excess(&self) -> u64 {
+        self.log.load(Ordering::Acquire).saturating_sub(2 * log_limit(self.max_bytes))
+    }
+
+    /// Room for `bytes` more of a body, if there is any now.
+    pub(crate) fn take(&self, bytes: u64) -> bool {
+        let in_progress = self.in_progress.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let used = self.used.load(Ordering::Acquire).saturating_add(self.excess());
+        if used.saturating_add(in_progress) <= self.limit() {
+            return true;
+        }
+        self.in_progress.fetch_sub(bytes, Ordering::AcqRel);
+        false
+    }
+}
+
+/// What one body in progress holds of the disk; given back when dropped.
+pub(crate) struct Lease {
+    disk: Arc<Disk>,
+    bytes: u64,
+}
+
+impl Lease {
+    pub(crate) fn new(disk: &Arc<Disk>) -> Self {
+        Self { disk: Arc::clone(disk), bytes: 0 }
+    }
+
+    /// What it holds.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes `bytes` more, if there is room now.
+    pub(crate) fn grow(&mut self, bytes: u64) -> bool {
+        let grown = self.disk.take(bytes);
+        if grown {
+            self.bytes += bytes;
+        }
+        grown
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.disk.in_progress.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,163 @@
+//! Looking into a cache from outside, while servers use it: what the command line lists, shows, checks and saves.
+//!
+//! What must not live here: anything a server needs; writing, except for what a check was asked to repair.
+
+mod backup;
+mod list;
+mod repair;
+mod rows;
+mod show;
+mod sums;
+mod totals;
+mod verify;
+
+pub use backup::BackedUp;
+pub use list::{Cursor, Filter, Listed};
+pub use show::{Shown, Unreadable};
+pub use totals::{StatusTotals, Totals};
+pub use verify::{Finding, Verified, verify};
+
+use crate::error::Fault;
+use crate::open::bodies_dir;
+use crate::schema;
+use rusqlite::{Connection, OpenFlags};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long a look waits for a lock. Readers wait only while a file is being recovered after a crash.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a look into a cache came to nothing.
+#[derive(Debug, Error)]
+pub enum InspectError {
+    /// There is no such file: nothing was ever stored there.
+    #[error("there is no cache at {}; nothing has been stored there yet", path.display())]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file is not a cache of this program, or of a newer version of it.
+    #[error("{} is not a cache this program can read (application {application:#x}, schema {found}, known {known})", path.display())]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+        /// Its application id.
+        application: i64,
+        /// Its schema.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// The file to be written exists.
+    #[error("{} exists already; give another file, or remove it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is another file by now than the one that was checked.
+    #[error("{} was replaced while it was checked, perhaps by a server that found the same; check it again", path.display())]
+    Replaced {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// What SQLite said.
+    #[error("cannot read {}: {source}{}", path.display(), hint(source))]
+    Database {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// What the system said of another file.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn hint(error: &rusqlite::Error) -> &'static str {
+    match Fault::of(error) {
+        Fault::Damaged => {
+            "; the file is damaged: `millpond cache verify --repair` sets it aside and begins anew"
+        }
+        Fault::Busy => "; another program holds it: try again",
+        Fault::Disk | Fault::Other => "",
+    }
+}
+
+impl InspectError {
+    /// True when the database is damaged: opening it for writing would set it aside.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if Fault::of(source) == Fault::Damaged)
+    }
+}
+
+/// A look into the cache in one database file, beside whatever servers do with it. Lists, sums and copies are read in
+/// short steps: a server cannot shorten its log while a reader is within it. The exception is [`verify`], which reads the
+/// structure of the file and the sums in one go each.
+pub struct Inspector {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Inspector {
+    /// Opens the database file for reading.
+    ///
+    /// # Errors
+    /// [`InspectError::Missing`] where there is no file, [`InspectError::Foreign`] where it is of another program or a
+    /// newer version, else what SQLite said.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, InspectError> {
+        let path = path.into();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = open(&path, flags)?;
+        Ok(Self { path, connection })
+    }
+
+    /// The directory of the larger bodies.
+    fn bodies(&self) -> PathBuf {
+        bodies_dir(&self.path)
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> InspectError {
+        InspectError::Database { path: self.path.clone(), source }
+    }
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, InspectError> {
+    if !path.try_exists().unwrap_or(true) {
+        return Err(InspectError::Missing { path: path.to_owned() });
+    }
+    let failed = |source| InspectError::Database { path: path.to_owned(), source };
+    let name = plain_name(path).map_err(|source| InspectError::File {
+        what: "open",
+        path: path.to_owned(),
+        source,
+    })?;
+    let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0)).map_err(failed);
+    let application = pragma("PRAGMA application_id")?;
+    let found = pragma("PRAGMA user_version")?;
+    let known = schema::SCHEMA_VERSION;
+    if application == 0 && found == 0 {
+        // Just made, and nothing written yet.
+        return Err(InspectError::Missing { path: path.to_owned() });
+    }
+    if application != schema::APPLICATION_ID || found != known {
+        return Err(InspectError::Foreign { path: path.to_owned(), application, found, known });
+    }
+    Ok(connection)
+}
+
+/// `path` as SQLite takes it for nothing else: a name that begins with `file:` is a URI to it even where no flag says so,
+/// and may lead to another file.
+fn plain_name(path: &Path) -> io::Result<PathBuf> {
+    std::path::absolute(path)
+}

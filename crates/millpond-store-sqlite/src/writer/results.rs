@@ -1,0 +1,202 @@
+//! What becomes of a batch: it is in the file, is put off, or given up.
+//!
+//! What must not live here: what is written.
+
+use super::transaction::{Failure, Outcome};
+use super::{AGAIN, PATIENCE, Writer};
+use crate::error::Fault;
+use crate::pending::{Numbered, Task};
+use crate::shared::Room;
+use crate::stats::{add, count};
+use std::time::{Duration, Instant};
+
+/// How long purges that could not be written are left alone.
+const PURGES_AGAIN: Duration = Duration::from_millis(200);
+
+impl Writer {
+    pub(super) fn count(&self, outcome: &Outcome) {
+        let counters = &self.shared.counters;
+        add(&counters.written, outcome.written);
+        add(&counters.refreshed, outcome.refreshed);
+        add(&counters.evicted, outcome.evicted);
+        add(&counters.moved, outcome.moved);
+        add(&counters.swept, outcome.swept);
+        add(&counters.corrupt_entries, outcome.broken);
+        add(&counters.lost, outcome.full);
+        add(&counters.purged, outcome.purged.iter().map(|(_, covered)| covered).sum());
+    }
+
+    /// The tasks are in the file.
+    pub(super) fn succeeded(&mut self, tasks: &mut [Numbered], outcome: &Outcome) {
+        if self.failing {
+            self.failing = false;
+            tracing::info!(path = %self.shared.options.path.display(), "the store takes entries again");
+        }
+        (self.put_off, self.healed, self.stuck) = (0, 0, false);
+        self.shared.disk.relax();
+        self.settle(tasks, outcome);
+    }
+
+    /// Nothing is left to do for these.
+    fn settle(&self, tasks: &mut [Numbered], outcome: &Outcome) {
+        for numbered in tasks.iter() {
+            if let Task::Put(put) = &numbered.task
+                && let Some(file) = &put.file
+            {
+                file.land();
+            }
+        }
+        self.shared.done(tasks);
+        for numbered in tasks {
+            let replies = numbered.take_replies();
+            if replies.is_empty() {
+                continue;
+            }
+            // In the order in which they were done.
+            let purged = &outcome.purged;
+            let covered = purged.binary_search_by_key(&numbered.number, |(number, _)| *number);
+            let covered = covered.map_or(0, |at| purged[at].1);
+            for reply in replies {
+                // Who asked may have gone.
+                let _ = reply.send(Ok(covered));
+            }
+        }
+    }
+
+    /// Some of the tasks are in the file although what came after them is not: gives the others.
+    pub(super) fn partly(&self, mut tasks: Vec<Numbered>, outcome: &Outcome) -> Vec<Numbered> {
+        let done = tasks.partition_point(|task| task.number <= outcome.through);
+        let rest = tasks.split_off(done);
+        if !tasks.is_empty() {
+            self.settle(&mut tasks, outcome);
+        }
+        rest
+    }
+
+    /// The tasks could not be written: they are put off where that may help, or given up. Purges are tried once more
+    /// alone, since they need little room, and are never given up.
+    pub(super) fn give_up(&mut self, tasks: Vec<Numbered>, failure: &Failure) {
+        if matches!(failure, Failure::Exchanged) {
+            self.put_back(tasks);
+            return self.exchanged();
+        }
+        let busy = matches!(failure, Failure::Sqlite(error) if Fault::of(error) == Fault::Busy);
+        if busy && self.put_off < PATIENCE {
+            self.put_off += 1;
+            self.next_try = Instant::now() + AGAIN;
+            count(&self.shared.counters.busy_writes);
+            return self.put_back(tasks);
+        }
+        if busy && !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(
+                path = %self.shared.options.path.display(),
+                "another process has been writing to the store for seconds; entries are not kept until it ends"
+            );
+        }
+        self.put_off = 0;
+        let damaged = matches!(failure, Failure::Sqlite(error) if Fault::of(error) == Fault::Damaged);
+        self.failed(failure);
+        if damaged && self.db.is_some() && self.healed < 2 {
+            self.healed += 1;
+            return self.put_back(tasks);
+        }
+        let (mut purges, others): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| matches!(task.task, Task::Purge(..)));
+        self.check_files(&others);
+        self.refuse(others, Vec::new());
+        if purges.is_empty() {
+            return;
+        }
+        let mut outcome = Outcome::default();
+        let alone = self.transact(&mut outcome, |transaction| {
+            purges.iter().try_for_each(|purge| transaction.perform(purge))
+        });
+        if alone.is_ok() && self.db.is_some() {
+            self.count(&outcome);
+            self.succeeded(&mut purges, &outcome);
+        } else {
+            self.refuse(purges, Vec::new());
+        }
+    }
+
+    fn put_back(&self, tasks: Vec<Numbered>) {
+        self.shared.lock().put_back(tasks);
+    }
+
+    /// Some of the entries may have been committed before the failure: the files of the others go.
+    fn check_files(&self, tasks: &[Numbered]) {
+        let Some(db) = &self.db else { return };
+        for task in tasks {
+            let Task::Put(put) = &task.task else { continue };
+            let Some(file) = &put.file else { continue };
+            let known = db
+                .connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM entry WHERE file = ?)")
+                .and_then(|mut statement| statement.query_row([file.name()], |row| row.get(0)));
+            // What cannot be told is left to the sweep of orphans.
+            if known.is_ok_and(|known: bool| !known) {
+                file.set_written(false);
+            }
+        }
+    }
+
+    /// Nothing comes of these, except of purges: what is stored must not be found again because they could not be
+    /// written, so they stay in force and are tried again.
+    pub(super) fn refuse(&mut self, tasks: Vec<Numbered>, room: Vec<Room>) {
+        let (purges, tasks): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| matches!(task.task, Task::Purge(..)));
+        let lost = tasks.iter().filter(|task| matches!(task.task, Task::Put(_))).count();
+        add(&self.shared.counters.lost, lost as u64);
+        self.shared.done(&tasks);
+        if !purges.is_empty() {
+            self.stuck = true;
+            self.next_try = Instant::now() + PURGES_AGAIN;
+            self.shared.keep(purges);
+        }
+        for room in room {
+            let _ = room.reply.send(false);
+        }
+    }
+
+    /// Logs a failure, once for each outage, and does what it calls for.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        let error = match failure {
+            Failure::Exchanged => return self.exchanged(),
+            Failure::NewerSchema(found) => {
+                let newer = self.newer(*found);
+                return self.down(newer.to_string());
+            }
+            Failure::Sqlite(error) => error,
+        };
+        match Fault::of(error) {
+            Fault::Damaged => self.heal(&error.to_string()),
+            Fault::Busy => count(&self.shared.counters.busy_writes),
+            Fault::Disk | Fault::Other => {
+                if is_full(error) {
+                    self.squeeze();
+                }
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(
+                        path = %self.shared.options.path.display(), %error,
+                        "cannot write to the store; entries are not kept until it works again"
+                    );
+                }
+            }
+        }
+    }
+
+    /// The disk is full before the limit is reached: brings the log back, which gives room for one transaction, and has
+    /// the next one keep less.
+    fn squeeze(&self) {
+        let Some(db) = &self.db else { return };
+        self.shared.disk.squeeze();
+        let checkpoint = db.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = checkpoint {
+            tracing::debug!(%error, "the log stays as it is on a full disk");
+        }
+    }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}

@@ -1,0 +1,149 @@
+//! Several stores on one file, as several processes have it.
+
+mod common;
+
+use common::{BEGINNING, Place, numbered, plain, put, stored};
+use millpond_exchange::{Key, PurgeMode, Record, Selector, Timestamp};
+use millpond_store::{Above, Store, StoreError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_secs(BEGINNING + 5);
+
+/// Tells the test what the store tells it.
+struct Listener(Mutex<Sender<(Selector, PurgeMode)>>);
+
+impl Above for Listener {
+    fn purged(&self, selector: &Selector, mode: PurgeMode, _: Timestamp) {
+        self.0.lock().expect("no panic").send((selector.clone(), mode)).expect("somebody listens");
+    }
+
+    fn uses(&self, _: &Key) -> bool {
+        false
+    }
+}
+
+fn listen(store: &dyn Store) -> (Arc<Listener>, Receiver<(Selector, PurgeMode)>) {
+    let (tell, told) = channel();
+    let listener = Arc::new(Listener(Mutex::new(tell)));
+    store.attach(Arc::downgrade(&listener) as Weak<dyn Above>);
+    (listener, told)
+}
+
+#[tokio::test]
+async fn what_one_writes_the_other_reads() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    let written = put(&*one, &numbered(1), plain(), b"content").await.unwrap();
+    one.flush().await;
+    let found = stored(&*other, &numbered(1)).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].id, found[0].body.as_ref().unwrap().to_vec()), (written.id, b"content".to_vec()));
+    // And the newest of both is the one that stays.
+    let newer = put(&*other, &numbered(1), plain(), b"newer").await.unwrap();
+    other.flush().await;
+    let found = stored(&*one, &numbered(1)).await;
+    assert_eq!(found.iter().map(|entry| entry.id).collect::<Vec<_>>(), [newer.id]);
+}
+
+#[tokio::test]
+async fn a_purge_is_told_to_what_lies_above_every_other_store_and_advances_its_epoch() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    let (_own, own) = listen(&*one);
+    let (_listener, told) = listen(&*other);
+    let tag = || Selector::Tag { origin: Some("http://store.test".to_owned()), tag: "t".to_owned() };
+    let selectors = [
+        Selector::Key(numbered(1)),
+        Selector::Url("http://store.test/1".to_owned()),
+        Selector::Prefix("http://store.test/".to_owned()),
+        tag(),
+        Selector::Tag { origin: None, tag: "t".to_owned() },
+        Selector::Group { origin: "http://store.test".to_owned(), group: "g".to_owned() },
+        Selector::Host("store.test".to_owned()),
+        Selector::All,
+    ];
+    for selector in selectors {
+        for mode in [PurgeMode::Soft, PurgeMode::Hard] {
+            let begun = other.epoch();
+            one.remove(&selector, mode, NOW).await.unwrap();
+            let purge = told.recv_timeout(Duration::from_secs(30)).unwrap();
+            assert_eq!(purge, (selector.clone(), mode));
+            assert!(other.epoch() > begun);
+        }
+    }
+    assert!(own.try_recv().is_err(), "a store was told of its own purge");
+}
+
+#[tokio::test]
+async fn a_purge_elsewhere_covers_what_waits_here() {
+    let place = Place::new();
+    let mut options = place.options();
+    // Neither the interval nor the poll comes to it before the flush does.
+    options.commit_interval = Duration::from_secs(3600);
+    options.poll_interval = Duration::from_secs(3600);
+    let waiting = millpond_store_sqlite::SqliteStore::open(options).unwrap();
+    let purging = place.open();
+    for mode in [PurgeMode::Hard, PurgeMode::Soft] {
+        let begun = waiting.epoch();
+        put(&*waiting, &numbered(1), plain(), b"content").await.unwrap();
+        put(&*waiting, &numbered(2), plain(), b"content").await.unwrap();
+        purging.remove(&Selector::Key(numbered(1)), mode, NOW).await.unwrap();
+        waiting.flush().await;
+        for store in [&waiting, &purging] {
+            let found = stored(&**store, &numbered(1)).await;
+            match mode {
+                PurgeMode::Hard => assert!(found.is_empty()),
+                PurgeMode::Soft => assert_eq!(found[0].record.stale_from, Some(NOW)),
+            }
+            assert_eq!(stored(&**store, &numbered(2)).await.len(), 1);
+        }
+        // What was begun before the purge comes too late, now that it is known here.
+        let late = millpond_store::NewEntry {
+            epoch: begun,
+            ..millpond_store::laws::entry(&*waiting, &numbered(1), plain())
+        };
+        let writer = waiting.writer(late).await.unwrap();
+        let committed = writer.commit(millpond_exchange::Fields::new()).await;
+        assert_eq!(committed.err(), Some(StoreError::Superseded));
+    }
+}
+
+#[tokio::test]
+async fn whoever_missed_purges_takes_them_for_a_purge_of_everything() {
+    let place = Place::new();
+    let store = place.open();
+    let (_listener, told) = listen(&*store);
+    let sql = place.sql();
+    sql.execute_batch(
+        "BEGIN IMMEDIATE;
+         INSERT INTO purge (number, at, soft, kind, value) VALUES (5, 1, 1, 'url', CAST('http://a/' AS BLOB));
+         COMMIT",
+    )
+    .unwrap();
+    let first = told.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(first, (Selector::All, PurgeMode::Hard));
+    // Which covers the one that is left; the next one is told as what it is.
+    sql.execute_batch(
+        "BEGIN IMMEDIATE;
+         INSERT INTO purge (number, at, soft, kind, value) VALUES (6, 1, 1, 'url', CAST('http://b/' AS BLOB));
+         COMMIT",
+    )
+    .unwrap();
+    let second = told.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(second, (Selector::Url("http://b/".to_owned()), PurgeMode::Soft));
+}
+
+#[tokio::test]
+async fn a_refresh_elsewhere_is_seen() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    let entry = put(&*one, &numbered(1), plain(), b"content").await.unwrap();
+    one.flush().await;
+    let record = Record { date: Timestamp::from_secs(BEGINNING + 9), ..plain() };
+    other.refresh(&entry, record.clone(), entry.head.clone(), other.epoch()).await.unwrap();
+    other.flush().await;
+    let found = stored(&*one, &numbered(1)).await;
+    assert_eq!((found[0].id, &found[0].record), (entry.id, &record));
+}
