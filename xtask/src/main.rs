@@ -8,6 +8,7 @@ mod conformance;
 mod deny;
 mod fuzz;
 mod process;
+mod store;
 mod test;
 mod tools;
 mod workspace;
@@ -30,8 +31,10 @@ enum Task {
     Test(test::Options),
     /// Run the published HTTP cache test suite against the release binary
     Conformance(conformance::Options),
-    /// CPU per cache hit, beside other caches
+    /// CPU per cache hit and miss, beside other caches
     Bench(bench::Options),
+    /// What the store on disk promises, shown at full size
+    Store(store::Options),
     /// Run every fuzz target for a while
     Fuzz(fuzz::Options),
     /// Only install the tools that `test` needs
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Conformance(options) => conformance::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Store(options) => store::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Tools => tools::install_all(),
     };
@@ -52,5 +56,15 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Arguments::command().debug_assert();
     }
 }

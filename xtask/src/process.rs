@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// How often a running program is looked at.
 const LOOK: Duration = Duration::from_millis(10);
@@ -164,7 +165,7 @@ pub fn tree(root: u32) -> Vec<u32> {
 pub struct Stat {
     /// The parent's process id.
     pub parent: u32,
-    /// Clock ticks in user and in kernel mode.
+    /// Clock ticks in user and in kernel mode, those of its children that ended included.
     pub ticks: u64,
 }
 
@@ -174,7 +175,24 @@ pub fn stat(pid: u32) -> Option<Stat> {
     // The second field is the program's name in parentheses, and may hold spaces and parentheses itself.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    Some(Stat { parent: number(1)? as u32, ticks: number(11)? + number(12)? })
+    Some(Stat { parent: number(1)? as u32, ticks: number(11)? + number(12)? + number(13)? + number(14)? })
+}
+
+/// The resident memory of a process, bytes.
+pub fn resident(pid: u32) -> Result<u64> {
+    let text =
+        std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading a process's memory")?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has no memory")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("reading a process's memory")?;
+    Ok(kib * 1024)
+}
+
+/// Binds this thread, and those it starts from now on, to a core.
+pub fn pin(core: usize) -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).with_context(|| format!("moving to core {core}"))
 }
 
 /// A port of the loopback address that nobody listens on now.

@@ -128,7 +128,7 @@ impl Step {
             Self::Unit => unit(),
             Self::Doctest => cargo(&["test", "--locked", "--workspace", "--doc"]),
             Self::Build => workspace::release_binary().map(drop),
-            Self::Conformance => conformance::run(&conformance::Options::default()),
+            Self::Conformance => conformance::run_over_each_store(),
             Self::Fuzz => fuzz::run(&fuzz::Options { seconds: options.fuzz_seconds, target: None }),
             Self::Bench => bench::run(&bench::Options::quick()),
         }

@@ -69,6 +69,12 @@ pub fn bare_responder() -> Result<PathBuf> {
     built("release/examples/bare")
 }
 
+/// Builds the program that works the stores as libraries, and returns its path.
+pub fn store_bench() -> Result<PathBuf> {
+    process::run(cargo().args(["build", "--release", "-p", "store-bench"]), BUILD_LIMIT)?;
+    built("release/store-bench")
+}
+
 fn built(path: &str) -> Result<PathBuf> {
     let path = target().join(path);
     ensure!(path.is_file(), "the build left no {}", path.display());

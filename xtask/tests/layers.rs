@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["millpond-proxy", "millpond-client", "millpond-results"],
     &["millpond"],
     &["millpond-cli"],
-    &["xtask"],
+    &["xtask", "store-bench"],
 ];
 
 fn layer(name: &str) -> Option<usize> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Size;
-use crate::{process, tools};
+use crate::{process, tools, workspace};
 
 /// What a run may take beyond the time given to it, and the longest a single request may take.
 const GRACE: Duration = Duration::from_secs(15);
@@ -33,11 +33,30 @@ pub struct Run {
 impl Load {
     /// Asks for one object, over and over, for this long. Every answer must be a success.
     pub fn run(&self, address: SocketAddr, size: Size, time: Duration) -> Result<Run> {
+        let mut command = self.wrk(time)?;
+        command.arg(format!("http://{address}/{}", size.name));
+        parse(&process::capture(&mut command, time + GRACE)?)
+    }
+
+    /// Asks for what a script of bench/load says, given these arguments. Every answer must be a success.
+    pub fn run_script(
+        &self,
+        address: SocketAddr,
+        script: &str,
+        arguments: &[u64],
+        time: Duration,
+    ) -> Result<Run> {
+        let mut command = self.wrk(time)?;
+        command.arg("-s").arg(workspace::root().join("bench/load").join(script));
+        command.arg(format!("http://{address}/")).arg("--").args(arguments.iter().map(u64::to_string));
+        parse(&process::capture(&mut command, time + GRACE)?)
+    }
+
+    fn wrk(&self, time: Duration) -> Result<Command> {
         let mut command = Command::new(tools::find("taskset")?);
         command.arg("-c").arg(self.core.to_string()).arg(tools::find("wrk")?);
         command.args(["-t1", &format!("-c{}", self.connections), &format!("-d{}s", time.as_secs())]);
-        command.arg(format!("http://{address}/{}", size.name));
-        parse(&process::capture(&mut command, time + GRACE)?)
+        Ok(command)
     }
 }
 

@@ -1,9 +1,12 @@
-//! `cargo xtask bench`: CPU per cache hit, beside other caches and a bare responder.
+//! `cargo xtask bench`: CPU per cache hit from memory, beside other caches and a bare responder; with `--tier disk`, CPU
+//! per hit from disk and per miss.
 //!
 //! Every server runs alone on one core, the load generator on another, in alternating rounds: what disturbs the machine
 //! disturbs all of them alike, and the ratios of one round are compared, not figures of different minutes. Everybody
 //! writes an access log to a file and counts.
 
+mod disk;
+mod fill;
 mod load;
 mod origin;
 mod report;
@@ -12,13 +15,16 @@ mod servers;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
 
-use self::load::Load;
+pub use self::fill::{Set, ask_for_all};
+pub use self::load::Load;
+use self::load::Run;
 use self::origin::Origin;
-use self::report::{Report, Sample};
-use self::servers::{Kind, Running, Site};
+pub use self::report::Spread;
+use self::report::{Case, Report, Sample};
+use self::servers::{Kind, Running, Site, Tier};
 use crate::{process, tools, workspace};
 
 /// A size of object: its path, and its bytes.
@@ -28,14 +34,16 @@ pub struct Size {
     pub name: &'static str,
     /// Bytes of the body.
     pub bytes: usize,
+    /// The same, in words.
+    title: &'static str,
 }
 
 /// The sizes measured.
 pub const SIZES: [Size; 4] = [
-    Size { name: "1k", bytes: 1 << 10 },
-    Size { name: "16k", bytes: 16 << 10 },
-    Size { name: "128k", bytes: 128 << 10 },
-    Size { name: "1m", bytes: 1 << 20 },
+    Size { name: "1k", bytes: 1 << 10, title: "1,024 bytes" },
+    Size { name: "16k", bytes: 16 << 10, title: "16,384 bytes" },
+    Size { name: "128k", bytes: 128 << 10, title: "131,072 bytes" },
+    Size { name: "1m", bytes: 1 << 20, title: "1,048,576 bytes" },
 ];
 
 /// The sizes of a quick run.
@@ -50,6 +58,9 @@ const QUIET: f64 = 0.5;
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
 pub struct Options {
+    /// Where what is asked for is kept
+    #[arg(long, value_enum, default_value_t = Where::Memory)]
+    tier: Where,
     /// Rounds; each measures every server with every size once
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -62,7 +73,7 @@ pub struct Options {
     /// Only these servers
     #[arg(long, value_delimiter = ',')]
     servers: Vec<Kind>,
-    /// Only these sizes: 1k, 16k, 128k, 1m
+    /// Only these sizes: 1k, 16k, 128k, 1m (with --tier memory)
     #[arg(long, value_delimiter = ',')]
     sizes: Vec<String>,
     /// The core of the server under test; the first one without it
@@ -80,12 +91,24 @@ pub struct Options {
     /// One round of a second with two sizes: shows that everything works, decides nothing
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    disk: disk::Options,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Where {
+    /// Hits from memory
+    Memory,
+    /// Hits from disk, of a set the memory tier has no room for, and misses that are stored there
+    Disk,
 }
 
 impl Options {
     /// The options of a quick run.
     pub fn quick() -> Self {
         Self {
+            tier: Where::Memory,
             rounds: 1,
             seconds: 1,
             connections: 64,
@@ -96,6 +119,7 @@ impl Options {
             binary: None,
             json: None,
             quick: true,
+            disk: disk::Options::default(),
         }
     }
 
@@ -121,43 +145,26 @@ impl Options {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        if self.servers.is_empty() { Kind::ALL.to_vec() } else { self.servers.clone() }
+        match (self.servers.is_empty(), self.tier) {
+            (false, _) => self.servers.clone(),
+            (true, Where::Memory) => Kind::ALL.to_vec(),
+            (true, Where::Disk) => disk::KINDS.to_vec(),
+        }
+    }
+
+    fn rounds_and_seconds(&self) -> (usize, u64) {
+        if self.quick { (1, 1) } else { (self.rounds, self.seconds) }
     }
 }
 
 /// Measures and prints.
 pub fn run(options: &Options) -> Result<()> {
-    let (server_core, client_core) = options.cores()?;
     let busy_before = other_load();
     tools::install(&[tools::BENCH])?;
-    let (sizes, kinds) = (options.sizes()?, options.kinds());
-    let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
-    let load = Load { core: client_core, connections: options.connections };
-
-    let origin = Origin::start()?;
-    let site = Site::create(server_core, origin.address)?;
-    let running = start_all(&kinds, &site, options.binary.as_deref())?;
-    for server in &running {
-        check_cached(server, &origin, &sizes)?;
-    }
-    if !options.quick {
-        warm_up(&running, &sizes, &load)?;
-    }
-    let mut report = Report::new(seconds, options.connections);
-    for round in 0..rounds {
-        eprintln!("round {} of {rounds}", round + 1);
-        for &size in &sizes {
-            // Each round begins with another server, so that none always follows the same one.
-            for index in 0..running.len() {
-                let server = &running[(index + round) % running.len()];
-                report.add(measure(round, server, size, &origin, &load, seconds)?);
-            }
-        }
-    }
-    for server in &running {
-        server.check_log()?;
-    }
-    report.print(&sizes, &kinds);
+    let report = match options.tier {
+        Where::Memory => from_memory(options)?,
+        Where::Disk => disk::run(options)?,
+    };
     if let Some(load) = busy_before {
         println!("other programs were running (load {load}): the figures are rough");
     }
@@ -170,6 +177,43 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+fn from_memory(options: &Options) -> Result<Report> {
+    let (server_core, client_core) = options.cores()?;
+    let (sizes, kinds) = (options.sizes()?, options.kinds());
+    let (rounds, seconds) = options.rounds_and_seconds();
+    let load = Load { core: client_core, connections: options.connections };
+
+    let origin = Origin::start()?;
+    let site = Site::create(server_core, origin.address, Tier::Memory)?;
+    let running = start_all(&kinds, &site, options.binary.as_deref())?;
+    for server in &running {
+        check_cached(server, &origin, &sizes)?;
+    }
+    if !options.quick {
+        warm_up(&running, &sizes, &load)?;
+    }
+    let mut report = Report::new(seconds, options.connections);
+    for round in 0..rounds {
+        eprintln!("round {} of {rounds}", round + 1);
+        for &size in &sizes {
+            for server in in_turn(&running, round) {
+                report.add(measure(round, server, size, &origin, &load, seconds)?);
+            }
+        }
+    }
+    for server in &running {
+        server.check_log()?;
+    }
+    let case = |size: &Size| Case { name: size.name, title: size.title };
+    report.print(&sizes.iter().map(case).collect::<Vec<_>>(), &kinds);
+    Ok(report)
+}
+
+/// The servers in the order of a round: each begins with another one, so that none always follows the same.
+fn in_turn(running: &[Running], round: usize) -> impl Iterator<Item = &Running> {
+    running.iter().cycle().skip(round % running.len()).take(running.len())
+}
+
 /// The load of the machine in the last minute, when it is high enough to spoil the figures.
 fn other_load() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
@@ -178,7 +222,7 @@ fn other_load() -> Option<f64> {
 }
 
 /// The cores this program may run on; in a container they need not begin with 0.
-fn allowed_cores() -> Result<Vec<usize>> {
+pub fn allowed_cores() -> Result<Vec<usize>> {
     let status = std::fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     Ok(parse_cores(list.context("no list of cores in /proc/self/status")?.trim()))
@@ -240,19 +284,32 @@ fn measure(
     load: &Load,
     seconds: u64,
 ) -> Result<Sample> {
-    let of = || format!("{} with {}", server.kind.name(), size.name);
-    let origin_before = origin.requests();
+    let before = origin.requests();
+    let time = Duration::from_secs(seconds);
+    let sample = sample(round, server, size.name, Duration::ZERO, || load.run(server.address, size, time))?;
+    let fetched = origin.requests() - before;
+    ensure!(fetched == 0, "{} with {}: {fetched} requests reached the origin", server.kind.name(), size.name);
+    Ok(sample)
+}
+
+/// What a server's CPU has to do for `work`, and for what is left to be done in the time `after` it.
+fn sample(
+    round: usize,
+    server: &Running,
+    case: &'static str,
+    after: Duration,
+    work: impl FnOnce() -> Result<Run>,
+) -> Result<Sample> {
+    let of = || format!("{} with {case}", server.kind.name());
     let before = cpu(&server.pids())?;
-    let run = load.run(server.address, size, Duration::from_secs(seconds)).with_context(of)?;
+    let run = work().with_context(of)?;
+    std::thread::sleep(after);
     let used = cpu(&server.pids())?.checked_sub(before).with_context(|| format!("{} restarted", of()))?;
-    if origin.requests() != origin_before {
-        bail!("{}: {} requests reached the origin", of(), origin.requests() - origin_before);
-    }
     let microseconds = used.as_secs_f64() * 1e6;
     Ok(Sample {
         round,
         server: server.kind,
-        size: size.name,
+        case,
         requests: run.requests,
         seconds: run.seconds,
         cpu_us: microseconds / run.requests as f64,
@@ -261,7 +318,7 @@ fn measure(
 }
 
 /// The CPU time, in user and in kernel mode, of these processes and all their descendants so far.
-fn cpu(roots: &[u32]) -> Result<Duration> {
+pub fn cpu(roots: &[u32]) -> Result<Duration> {
     let mut ticks = 0;
     for &root in roots {
         ensure!(process::stat(root).is_some(), "a server has ended");

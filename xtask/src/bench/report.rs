@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::Size;
 use super::servers::Kind;
 
 /// One measurement.
@@ -15,8 +14,8 @@ pub struct Sample {
     pub round: usize,
     /// The server measured.
     pub server: Kind,
-    /// The object asked for.
-    pub size: &'static str,
+    /// What was asked for.
+    pub case: &'static str,
     /// Requests answered.
     pub requests: u64,
     /// Seconds it took.
@@ -25,6 +24,15 @@ pub struct Sample {
     pub cpu_us: f64,
     /// The part of its core that was used.
     pub busy: f64,
+}
+
+/// What is asked for: a table of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name, as samples bear it.
+    pub name: &'static str,
+    /// What stands over its table.
+    pub title: &'static str,
 }
 
 /// All measurements of a run.
@@ -37,15 +45,18 @@ pub struct Report {
 
 /// The middle of some values, and how far they spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
+pub struct Spread {
+    /// The value in the middle.
+    pub median: f64,
+    /// The smallest.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
 }
 
 impl Spread {
     /// `None` without a value.
-    fn of(mut values: Vec<f64>) -> Option<Self> {
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (&least, &most) = (values.first()?, values.last()?);
         let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
@@ -76,26 +87,26 @@ impl Report {
         std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))
     }
 
-    /// Prints a table for every size.
-    pub fn print(&self, sizes: &[Size], kinds: &[Kind]) {
+    /// Prints a table for every case.
+    pub fn print(&self, cases: &[Case], kinds: &[Kind]) {
         println!(
-            "CPU microseconds for each hit: median (least..most) of the rounds; {} s, {} connections",
+            "CPU microseconds for each request: median (least..most) of the rounds; {} s, {} connections",
             self.seconds, self.connections
         );
-        for size in sizes {
-            println!("\n{} bytes", size.bytes);
-            println!("{:<10} {:>28} {:>12} {:>6}   millpond/this", "", "us for each hit", "hits/s", "busy");
+        for case in cases {
+            println!("\n{}", case.title);
+            println!("{:<10} {:>28} {:>12} {:>6}   millpond/this", "", "us for each", "requests/s", "busy");
             for &kind in kinds {
-                self.print_line(size.name, kind);
+                self.print_line(case.name, kind);
             }
-            if let Some((best, ratio)) = self.best_peer(size.name) {
+            if let Some((best, ratio)) = self.best_peer(case.name) {
                 println!("beside the best peer, {}: {ratio}", best.name());
             }
         }
     }
 
-    fn print_line(&self, size: &str, kind: Kind) {
-        let values = |of: fn(&Sample) -> f64| Spread::of(self.of(size, kind).map(of).collect());
+    fn print_line(&self, case: &str, kind: Kind) {
+        let values = |of: fn(&Sample) -> f64| Spread::of(self.of(case, kind).map(of).collect());
         let (Some(cpu), Some(rate), Some(busy)) = (
             values(|sample| sample.cpu_us),
             values(|sample| sample.requests as f64 / sample.seconds),
@@ -103,7 +114,7 @@ impl Report {
         ) else {
             return;
         };
-        let ratio = match self.ratio(size, kind) {
+        let ratio = match self.ratio(case, kind) {
             Some(ratio) if kind != Kind::Millpond => ratio.to_string(),
             _ => String::new(),
         };
@@ -111,28 +122,28 @@ impl Report {
         println!("{:<10} {:>28} {rate:>12.0} {busy:>4.0} %   {ratio}", kind.name(), cpu.to_string());
     }
 
-    fn of(&self, size: &str, kind: Kind) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(move |sample| sample.size == size && sample.server == kind)
+    fn of(&self, case: &str, kind: Kind) -> impl Iterator<Item = &Sample> {
+        self.samples.iter().filter(move |sample| sample.case == case && sample.server == kind)
     }
 
     /// Millpond's time over this server's, round by round.
-    fn ratio(&self, size: &str, kind: Kind) -> Option<Spread> {
-        let pairs = self.of(size, kind).filter_map(|theirs| {
-            let ours = self.of(size, Kind::Millpond).find(|ours| ours.round == theirs.round)?;
+    fn ratio(&self, case: &str, kind: Kind) -> Option<Spread> {
+        let pairs = self.of(case, kind).filter_map(|theirs| {
+            let ours = self.of(case, Kind::Millpond).find(|ours| ours.round == theirs.round)?;
             Some(ours.cpu_us / theirs.cpu_us)
         });
         Spread::of(pairs.collect())
     }
 
     /// The peer with the lowest median, and millpond's ratio to it.
-    fn best_peer(&self, size: &str) -> Option<(Kind, Spread)> {
-        let median = |kind| Some(Spread::of(self.of(size, kind).map(|s| s.cpu_us).collect())?.median);
+    fn best_peer(&self, case: &str) -> Option<(Kind, Spread)> {
+        let median = |kind| Some(Spread::of(self.of(case, kind).map(|s| s.cpu_us).collect())?.median);
         let best = Kind::ALL
             .into_iter()
             .filter(|kind| kind.is_peer())
             .filter_map(|kind| Some((kind, median(kind)?)))
             .min_by(|(_, one), (_, other)| one.total_cmp(other))?;
-        Some((best.0, self.ratio(size, best.0)?))
+        Some((best.0, self.ratio(case, best.0)?))
     }
 }
 
@@ -143,7 +154,7 @@ mod tests {
     fn report(samples: &[(usize, Kind, f64)]) -> Report {
         let mut report = Report::new(1, 1);
         for &(round, server, cpu_us) in samples {
-            report.add(Sample { round, server, size: "1k", requests: 1, seconds: 1.0, cpu_us, busy: 1.0 });
+            report.add(Sample { round, server, case: "1k", requests: 1, seconds: 1.0, cpu_us, busy: 1.0 });
         }
         report
     }

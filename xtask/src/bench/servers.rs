@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -14,6 +14,9 @@ use crate::{tools, workspace};
 
 /// The longest a server may take to start; varnish compiles its configuration.
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest a server may be busy with itself after its start: nginx reads through its cache a minute after it.
+const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 
 /// A server that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -42,6 +45,20 @@ pub struct Running {
 }
 
 impl Running {
+    /// Waits until it has done what it does once some time after its start.
+    pub fn wait_until_settled(&self) -> Result<()> {
+        let began = Instant::now();
+        let is_loader = |pid: u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains("cache loader")
+        };
+        while self.pids().into_iter().flat_map(process::tree).any(is_loader) {
+            ensure!(began.elapsed() < SETTLE_LIMIT, "{} does not come to rest", self.kind.name());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
     /// Makes sure that it has written an access log, as far as it is one that does.
     pub fn check_log(&self) -> Result<()> {
         let Some(log) = &self.access_log else { return Ok(()) };
@@ -56,10 +73,34 @@ impl Running {
     }
 }
 
+/// Where the servers keep what they store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// In memory.
+    Memory,
+    /// On disk, with a memory tier of this size before it, for those that have one.
+    Disk(String),
+}
+
+impl Tier {
+    /// The template of a server's configuration.
+    fn template(&self, kind: Kind) -> &'static str {
+        match (kind, self) {
+            (Kind::Millpond, Self::Memory) => "millpond.toml",
+            (Kind::Millpond, Self::Disk(_)) => "millpond-disk.toml",
+            (Kind::Nginx, Self::Disk(_)) => "nginx-disk.conf",
+            (Kind::Nginx, Self::Memory) => "nginx.conf",
+            (Kind::Haproxy, _) => "haproxy.conf",
+            (Kind::Varnish | Kind::Bare, _) => "varnish.vcl",
+        }
+    }
+}
+
 /// What every server is given: a core, an origin, and a directory.
 pub struct Site {
     core: usize,
     origin: SocketAddr,
+    tier: Tier,
     /// On disk: logs, configuration.
     dir: PathBuf,
     /// In memory: what nginx stores, so that no disk is measured.
@@ -68,7 +109,7 @@ pub struct Site {
 
 impl Site {
     /// Makes the directories, empty.
-    pub fn create(core: usize, origin: SocketAddr) -> Result<Self> {
+    pub fn create(core: usize, origin: SocketAddr, tier: Tier) -> Result<Self> {
         let dir = workspace::scratch("bench")?.join(std::process::id().to_string());
         let shm = Path::new("/dev/shm");
         let memory = if shm.is_dir() { shm.to_path_buf() } else { dir.clone() };
@@ -76,7 +117,7 @@ impl Site {
         for path in [&dir, &memory] {
             std::fs::create_dir_all(path).with_context(|| format!("creating {}", path.display()))?;
         }
-        Ok(Self { core, origin, dir, memory })
+        Ok(Self { core, origin, tier, dir, memory })
     }
 
     /// A command bound to the server's core.
@@ -87,13 +128,16 @@ impl Site {
     }
 
     /// Writes a configuration from its template in bench/peers.
-    fn configure(&self, template: &str, port: u16) -> Result<PathBuf> {
+    fn configure(&self, kind: Kind, port: u16) -> Result<PathBuf> {
+        let template = self.tier.template(kind);
+        let tier = if let Tier::Disk(memory) = &self.tier { memory } else { "" };
         let source = workspace::root().join("bench/peers").join(template);
         let text = std::fs::read_to_string(&source)
             .with_context(|| format!("reading {}", source.display()))?
             .replace("{{port}}", &port.to_string())
             .replace("{{origin}}", &self.origin.to_string())
             .replace("{{origin_port}}", &self.origin.port().to_string())
+            .replace("{{tier}}", tier)
             .replace("{{dir}}", &self.dir.to_string_lossy())
             .replace("{{memory}}", &self.memory.to_string_lossy());
         let file = self.dir.join(template);
@@ -158,12 +202,12 @@ impl Kind {
                 announced(self, site, command.arg("127.0.0.1:0"))
             }
             Self::Nginx => one(self, site, program, |command, port| {
-                let file = site.configure("nginx.conf", port)?;
+                let file = site.configure(Kind::Nginx, port)?;
                 command.arg("-e").arg(site.dir.join("nginx-error.log")).arg("-c").arg(file);
                 Ok(())
             }),
             Self::Haproxy => one(self, site, program, |command, port| {
-                let file = site.configure("haproxy.conf", port)?;
+                let file = site.configure(Kind::Haproxy, port)?;
                 command.arg("-db").arg("-f").arg(file).stdout(site.file("haproxy-access.log")?);
                 Ok(())
             }),
@@ -189,7 +233,7 @@ fn one(
 }
 
 fn start_millpond(program: &Path, site: &Site) -> Result<Running> {
-    let file = site.configure("millpond.toml", 0)?;
+    let file = site.configure(Kind::Millpond, 0)?;
     let mut command = site.pinned(program)?;
     command.arg("serve").arg("--config").arg(file).args(["--origin", &format!("http://{}", site.origin)]);
     command.args(["--listen", "127.0.0.1:0"]).stderr(site.file("millpond-error.log")?);
@@ -210,7 +254,7 @@ fn announced(kind: Kind, site: &Site, command: &mut Command) -> Result<Running> 
 fn start_varnish(program: &Path, site: &Site) -> Result<Running> {
     let name = site.dir.join("varnish");
     let mut running = one(Kind::Varnish, site, program, |command, port| {
-        let file = site.configure("varnish.vcl", port)?;
+        let file = site.configure(Kind::Varnish, port)?;
         command.args(["-F", "-j", "none", "-T", "none", "-s", "malloc,256m", "-p", "thread_pools=1"]);
         command.args(["-p", "timeout_idle=3600", "-l", "512m"]);
         command.arg("-a").arg(format!("127.0.0.1:{port}")).arg("-n").arg(&name).arg("-f").arg(file);

@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use self::expectations::Expectations;
-use self::suite::{Kind, Row};
+use self::suite::{Kind, Row, Store};
 use crate::{tools, workspace};
 
 /// Options of `cargo xtask conformance`.
@@ -24,6 +24,9 @@ pub struct Options {
     /// Test this one instead, for comparison: prints its numbers and compares them with nothing
     #[arg(long, conflicts_with = "binary")]
     peer: Option<Peer>,
+    /// Keep responses here; both are expected to come to the same
+    #[arg(long, value_enum, default_value_t)]
+    store: Store,
     /// Run only this test, and show every request and response of it
     #[arg(long)]
     id: Option<String>,
@@ -39,15 +42,25 @@ pub enum Peer {
     Nginx,
 }
 
+/// Runs the suite over each store; what is expected is the same.
+pub fn run_over_each_store() -> Result<()> {
+    for store in [Store::Memory, Store::Sqlite] {
+        println!("over {store:?}:");
+        run(&Options { store, ..Options::default() })?;
+    }
+    Ok(())
+}
+
 /// Runs the suite.
 pub fn run(options: &Options) -> Result<()> {
     tools::install(&[tools::CONFORMANCE])?;
     let suite = suite::Suite::install()?;
     let origin = suite.start_origin()?;
+    let store = options.store;
     let proxy = match (options.peer, &options.binary) {
         (Some(Peer::Nginx), _) => suite::start_nginx(&origin.url)?,
-        (None, Some(binary)) => suite::start_millpond(binary, &origin.url)?,
-        (None, None) => suite::start_millpond(&workspace::release_binary()?, &origin.url)?,
+        (None, Some(binary)) => suite::start_millpond(binary, &origin.url, store)?,
+        (None, None) => suite::start_millpond(&workspace::release_binary()?, &origin.url, store)?,
     };
     if let Some(id) = &options.id {
         return suite.show_one(&proxy.url, id);

@@ -176,16 +176,46 @@ fn source(name: &str) -> PathBuf {
 }
 
 /// Starts millpond with its defaults: what the suite sees is what a newcomer gets.
-pub fn start_millpond(binary: &Path, origin: &str) -> Result<Running> {
+pub fn start_millpond(binary: &Path, origin: &str, store: Store) -> Result<Running> {
     let mut command = Command::new(binary);
-    command.args(["serve", "--origin", origin, "--listen", "127.0.0.1:0"]);
-    let log = workspace::scratch("conformance")?.join("millpond.log");
+    command.args(["serve", "--origin", origin, "--listen", "127.0.0.1:0", "--store", store.word()]);
+    let dir = workspace::scratch("conformance")?;
+    if store == Store::Sqlite {
+        let cache = dir.join("cache");
+        // What an earlier run stored must not count for this one.
+        if cache.exists() {
+            std::fs::remove_dir_all(&cache).context("emptying the cache of an earlier run")?;
+        }
+        command.arg("--cache-dir").arg(cache);
+        // No entry fits, so that every answer comes from the disk.
+        command.env("MILLPOND_MEMORY__SIZE", "1KiB").env("MILLPOND_MEMORY__MAX_OBJECT", "1KiB");
+    }
+    let log = dir.join("millpond.log");
     command.stderr(std::fs::File::create(&log).with_context(|| format!("creating {}", log.display()))?);
     let (server, line) = Server::start_and_read_line(&mut command, START_LIMIT)
         .with_context(|| format!("what it said is in {}", log.display()))?;
     match line.strip_prefix("listening on ") {
         Some(url) => Ok(Running { url: url.trim_end_matches('/').to_owned(), _server: server }),
         None => bail!("millpond's first line is not where it listens: {line}"),
+    }
+}
+
+/// Where millpond keeps responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Store {
+    /// In memory alone
+    #[default]
+    Memory,
+    /// On disk, with no memory tier to speak of
+    Sqlite,
+}
+
+impl Store {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "sqlite",
+        }
     }
 }
 
