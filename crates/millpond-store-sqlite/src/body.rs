@@ -2,7 +2,6 @@
 //!
 //! What must not live here: what a file looks like (`bodies`).
 
-use crate::blocking::blocking;
 use crate::bodies::{BodyFault, BodyReader};
 use crate::chunks::Chunks;
 use crate::error::unavailable;
@@ -71,7 +70,8 @@ async fn open(
     range: Range<u64>,
 ) -> Result<(Reading, Piece), BodyFault> {
     let (bodies, id, whole) = (shared.bodies.clone(), entry.id, entry.body_len);
-    let reader = blocking(move || bodies.reader(&located.name, &located.table, whole, id)).await?;
+    let opened = shared.chunks.in_turn(move || bodies.reader(&located.name, &located.table, whole, id));
+    let reader = opened.await?;
     let mut reading = Reading { reader: Arc::new(reader), id, left: range };
     let first = reading.piece(&shared.chunks).await;
     match first {
@@ -93,7 +93,8 @@ impl Reading {
     async fn piece(&mut self, chunks: &Chunks) -> Piece {
         let (number, part) = self.reader.chunks_for(self.left.clone()).next()?;
         let reader = Arc::clone(&self.reader);
-        let piece = chunks.get((self.id, number), part, move || reader.chunk(number)).await;
+        let piece =
+            chunks.get((self.id, number), part, move |buffer| reader.chunk_into(number, buffer)).await;
         let moved = piece.as_ref().map_or(0, Bytes::len) as u64;
         self.left.start += moved;
         Some(piece)

@@ -8,19 +8,23 @@ use crate::bodies::BodyFault;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Semaphore;
 
-/// How many chunks are read at a time. Each thread that reads has an allocator's heap of its own, which keeps what it once
-/// took: a thread for every reader would hold many times what they read.
+/// How many files are opened or chunks read at a time. Each thread that reads has an allocator's heap of its own, which keeps
+/// what it once took: a thread for every reader would hold many times what they read.
 const AT_A_TIME: usize = 4;
 /// How many of the chunks lately read are remembered: 2 MiB. Readers of one body mostly follow each other closely.
 const REMEMBERED: usize = 8;
 /// Bytes of chunks that readers may hold together before each gets small copies instead. Slow readers keep what they were
 /// given, and there may be thousands of them.
 const HELD_AT_MOST: u64 = 16 << 20;
+/// How many buffers wait for the next chunks: memory that one thread takes and another gives back stays with the former's
+/// heap, and would have to be got from the system again and again.
+const SPARE: usize = 2 * AT_A_TIME;
 /// What a reader is given then, bytes; the chunk is read again for the next piece, unless it is remembered.
 const SMALL: usize = 16 << 10;
 
@@ -32,7 +36,7 @@ pub(crate) type Name = (u64, u64);
 pub(crate) struct Chunks {
     turns: Semaphore,
     live: Mutex<Live>,
-    held: Arc<AtomicU64>,
+    memory: Arc<Memory>,
 }
 
 #[derive(Debug, Default)]
@@ -43,19 +47,38 @@ struct Live {
     clear_at: usize,
 }
 
+/// What chunks take.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Bytes that somebody holds.
+    held: AtomicU64,
+    /// Buffers for the next chunks.
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Memory {
+    fn buffer(&self) -> Vec<u8> {
+        lock(&self.spare).pop().unwrap_or_default()
+    }
+}
+
 /// The content of a chunk, shared by its readers.
 type Chunk = Arc<Held>;
 
 /// Content that counts while anybody holds it.
 #[derive(Debug)]
 struct Held {
-    content: Bytes,
-    held: Arc<AtomicU64>,
+    content: Vec<u8>,
+    memory: Arc<Memory>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.held.fetch_sub(self.content.len() as u64, Ordering::Relaxed);
+        self.memory.held.fetch_sub(self.content.len() as u64, Ordering::Relaxed);
+        let mut spare = lock(&self.memory.spare);
+        if spare.len() < SPARE {
+            spare.push(mem::take(&mut self.content));
+        }
     }
 }
 
@@ -70,7 +93,7 @@ impl AsRef<[u8]> for Share {
 
 impl Default for Chunks {
     fn default() -> Self {
-        Self { turns: Semaphore::new(AT_A_TIME), live: Mutex::default(), held: Arc::default() }
+        Self { turns: Semaphore::new(AT_A_TIME), live: Mutex::default(), memory: Arc::default() }
     }
 }
 
@@ -84,7 +107,7 @@ impl Chunks {
         &self,
         name: Name,
         part: Range<usize>,
-        read: impl FnOnce() -> Result<Bytes, BodyFault> + Send + 'static,
+        read: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, BodyFault> + Send + 'static,
     ) -> Result<Bytes, BodyFault> {
         let chunk = match self.find(name) {
             Some(chunk) => chunk,
@@ -92,17 +115,30 @@ impl Chunks {
         };
         let length = chunk.content.len();
         let part = part.start.min(length)..part.end.min(length);
-        if self.held.load(Ordering::Relaxed) > HELD_AT_MOST {
+        if self.memory.held.load(Ordering::Relaxed) > HELD_AT_MOST {
             let end = part.end.min(part.start + SMALL);
             return Ok(Bytes::copy_from_slice(&chunk.content[part.start..end]));
         }
         Ok(Bytes::from_owner(Share(chunk)).slice(part))
     }
 
+    /// Runs `work` on the files when it is its turn.
+    ///
+    /// # Errors
+    /// What `work` says.
+    pub(crate) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, BodyFault> + Send + 'static,
+    ) -> Result<T, BodyFault> {
+        // Nobody closes the semaphore.
+        let _turn = self.turns.acquire().await;
+        blocking(work).await
+    }
+
     async fn read(
         &self,
         name: Name,
-        read: impl FnOnce() -> Result<Bytes, BodyFault> + Send + 'static,
+        read: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, BodyFault> + Send + 'static,
     ) -> Result<Chunk, BodyFault> {
         // Nobody closes the semaphore.
         let _turn = self.turns.acquire().await;
@@ -110,32 +146,37 @@ impl Chunks {
         if let Some(chunk) = self.find(name) {
             return Ok(chunk);
         }
-        let content = blocking(read).await?;
-        self.held.fetch_add(content.len() as u64, Ordering::Relaxed);
-        let chunk = Arc::new(Held { content, held: Arc::clone(&self.held) });
-        let mut live = self.lock();
+        let buffer = self.memory.buffer();
+        let content = blocking(move || read(buffer)).await?;
+        self.memory.held.fetch_add(content.len() as u64, Ordering::Relaxed);
+        let chunk = Arc::new(Held { content, memory: Arc::clone(&self.memory) });
+        let mut live = lock(&self.live);
         if live.all.len() >= live.clear_at {
             live.all.retain(|_, chunk| chunk.strong_count() > 0);
             live.clear_at = (2 * live.all.len()).max(4 * REMEMBERED);
         }
         live.all.insert(name, Arc::downgrade(&chunk));
-        live.recent.truncate(REMEMBERED - 1);
+        let kept = live.recent.len().min(REMEMBERED - 1);
+        // Dropped when the lock is released: what nobody else holds gives its buffer back.
+        let old = live.recent.split_off(kept);
         live.recent.push_front(Arc::clone(&chunk));
+        drop((live, old));
         Ok(chunk)
     }
 
     fn find(&self, name: Name) -> Option<Chunk> {
-        let mut live = self.lock();
+        let mut live = lock(&self.live);
         let found = live.all.get(&name).map(Weak::upgrade)?;
         if found.is_none() {
             live.all.remove(&name);
         }
         found
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is a single step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -143,22 +184,22 @@ mod tests {
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "as a reader of files says it")]
-    fn chunk(fill: u8) -> Result<Bytes, BodyFault> {
-        Ok(vec![fill; 256 << 10].into())
+    fn chunk(fill: u8) -> Result<Vec<u8>, BodyFault> {
+        Ok(vec![fill; 256 << 10])
     }
 
     #[tokio::test]
     async fn a_chunk_that_somebody_holds_is_not_read_again() {
         let chunks = Chunks::default();
-        let first = chunks.get((1, 0), 0..4, || chunk(1)).await.unwrap();
-        let again = chunks.get((1, 0), 2..6, || panic!("it is held")).await.unwrap();
+        let first = chunks.get((1, 0), 0..4, |_| chunk(1)).await.unwrap();
+        let again = chunks.get((1, 0), 2..6, |_| panic!("it is held")).await.unwrap();
         assert_eq!((&first[..], again.len()), (&[1u8; 4][..], 4));
         for number in 1..=REMEMBERED as u64 {
-            chunks.get((1, number), 0..1, || chunk(2)).await.unwrap();
+            chunks.get((1, number), 0..1, |_| chunk(2)).await.unwrap();
         }
-        chunks.get((1, 0), 0..1, || panic!("no longer remembered, but held")).await.unwrap();
+        chunks.get((1, 0), 0..1, |_| panic!("no longer remembered, but held")).await.unwrap();
         drop((first, again));
-        assert_eq!(chunks.get((1, 0), 0..1, || chunk(3)).await.unwrap()[0], 3, "nobody had it any more");
+        assert_eq!(chunks.get((1, 0), 0..1, |_| chunk(3)).await.unwrap()[0], 3, "nobody had it any more");
     }
 
     #[tokio::test]
@@ -166,17 +207,17 @@ mod tests {
         let chunks = Chunks::default();
         let mut pieces = Vec::new();
         for number in 0..1_000 {
-            let piece = chunks.get((1, number), 0..256 << 10, || chunk(7)).await.unwrap();
+            let piece = chunks.get((1, number), 0..256 << 10, |_| chunk(7)).await.unwrap();
             assert!(!piece.is_empty());
             pieces.push(piece);
         }
-        let held = chunks.held.load(Ordering::Relaxed);
+        let held = chunks.memory.held.load(Ordering::Relaxed);
         assert!(held <= HELD_AT_MOST + (REMEMBERED as u64 + 1) * (256 << 10), "{held}");
         let small = pieces.iter().filter(|piece| piece.len() == SMALL).count();
         assert!(small > 800, "{small} of them are copies");
         drop(pieces);
-        assert!(chunks.lock().all.len() < 1_100);
-        let piece = chunks.get((2, 0), 0..256 << 10, || chunk(7)).await.unwrap();
+        assert!(lock(&chunks.live).all.len() < 1_100);
+        let piece = chunks.get((2, 0), 0..256 << 10, |_| chunk(7)).await.unwrap();
         assert_eq!(piece.len(), 256 << 10, "there is room again");
     }
 }

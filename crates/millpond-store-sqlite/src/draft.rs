@@ -235,7 +235,7 @@ impl DraftReader {
             return Ok(bytes);
         }
         let (number, start) = (offset / CHUNK as u64, (offset % CHUNK as u64) as usize);
-        let read = move || file.read_at(number * CHUNK as u64).map_err(BodyFault::from);
+        let read = move |buffer| file.chunk_into(number, buffer).map_err(BodyFault::from);
         self.chunks.get((self.id, number), start..CHUNK, read).await
     }
 }

@@ -2,7 +2,6 @@
 
 use super::table::Row;
 use crate::compress;
-use bytes::Bytes;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -51,9 +50,16 @@ pub(super) fn pack(content: &[u8], compress: bool, id: u64, number: u64) -> (Cow
     (kept, row)
 }
 
-/// Reads the chunk `number` with `len` bytes of content, and checks it.
-pub(super) fn read(file: &File, row: &Row, number: u64, len: usize, id: u64) -> Result<Bytes, BodyFault> {
-    let mut kept = vec![0; row.stored as usize];
+/// Reads the chunk `number` with `len` bytes of content, and checks it. `kept` is where it is put, and may hold anything.
+pub(super) fn read(
+    file: &File,
+    row: &Row,
+    number: u64,
+    len: usize,
+    id: u64,
+    mut kept: Vec<u8>,
+) -> Result<Vec<u8>, BodyFault> {
+    kept.resize(row.stored as usize, 0);
     file.read_exact_at(&mut kept, row.offset).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => BodyFault::Damaged("the file is shorter than what was written"),
         _ => BodyFault::Io(error),
@@ -68,7 +74,7 @@ pub(super) fn read(file: &File, row: &Row, number: u64, len: usize, id: u64) -> 
     if kept.len() != len {
         return Err(BodyFault::Damaged("a chunk has another length than it should"));
     }
-    Ok(kept.into())
+    Ok(kept)
 }
 
 /// The checksum of a chunk as kept. Entry and number are part of it, so that neither another body's chunk nor another

@@ -2,7 +2,6 @@
 
 use super::chunk::{self, BodyFault, CHUNK, content_len};
 use super::table::Table;
-use bytes::Bytes;
 use std::fs::File;
 use std::ops::Range;
 
@@ -33,10 +32,18 @@ impl BodyReader {
     ///
     /// # Errors
     /// [`BodyFault::Damaged`] when it is not what was written, [`BodyFault::Io`] when it cannot be read.
-    pub(crate) fn chunk(&self, number: u64) -> Result<Bytes, BodyFault> {
+    pub(crate) fn chunk(&self, number: u64) -> Result<Vec<u8>, BodyFault> {
+        self.chunk_into(number, Vec::new())
+    }
+
+    /// Does as [`BodyReader::chunk`] and puts it into `buffer`, which may hold anything.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn chunk_into(&self, number: u64, buffer: Vec<u8>) -> Result<Vec<u8>, BodyFault> {
         let row = usize::try_from(number).ok().and_then(|number| self.table.rows.get(number));
         let row = row.ok_or(BodyFault::Damaged("it has no such chunk"))?;
-        chunk::read(&self.file, row, number, content_len(number, self.table.len), self.id)
+        chunk::read(&self.file, row, number, content_len(number, self.table.len), self.id, buffer)
     }
 
     /// The chunks that make up the bytes `range` of the content, clamped to its length: the number of each, and which

@@ -212,20 +212,36 @@ impl BodyHandle {
     ///
     /// # Errors
     /// When it cannot be read, or is not what was written.
+    #[cfg(test)]
     pub(crate) fn read_at(&self, offset: u64) -> io::Result<Bytes> {
+        if let Some(content) = self.read_memory(offset) {
+            return Ok(content);
+        }
+        let content = self.chunk_into(offset / CHUNK as u64, Vec::new())?;
+        Ok(Bytes::from(content).slice((offset % CHUNK as u64) as usize..))
+    }
+
+    /// The chunk `number`, as far as it is written, checked like any that comes from a file. `buffer` is where it is put,
+    /// and may hold anything.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub(crate) fn chunk_into(&self, number: u64, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         let (row, len) = {
             let state = self.0.state();
-            match state.at(offset) {
-                At::Memory(content) => return Ok(content),
+            match state.at(number * CHUNK as u64) {
+                At::Memory(content) => {
+                    buffer.clear();
+                    buffer.extend_from_slice(&content);
+                    return Ok(buffer);
+                }
                 At::File(row) => (row, state.len),
             }
         };
-        let number = offset / CHUNK as u64;
-        let content = chunk::read(&self.0.file, &row, number, content_len(number, len), self.0.id)?;
-        Ok(content.slice((offset % CHUNK as u64) as usize..))
+        Ok(chunk::read(&self.0.file, &row, number, content_len(number, len), self.0.id, buffer)?)
     }
 
-    /// What [`BodyHandle::read_at`] would give, where that takes no reading from the disk: never for a chunk that is whole.
+    /// The content from `offset` on, where that takes no reading from the disk: never for a chunk that is whole.
     pub(crate) fn read_memory(&self, offset: u64) -> Option<Bytes> {
         match self.0.state().at(offset) {
             At::Memory(content) => Some(content),
