@@ -2,11 +2,13 @@
 //!
 //! What must not live here: who has to make room (`writer::evict`).
 //!
-//! Database, log and files together stay below `max_bytes`. The log is checked against its limit after every
+//! Database, log and files together stay below `max_bytes`, and so do damaged files set aside, which leave first, and the
+//! files of bodies that left while this process reads them. The log is checked against its limit after every
 //! transaction, and a transaction is kept to about half of it; three times that limit are set apart for the log, one
 //! transaction more and what the file grows by before room is made. Where somebody who reads for long keeps the log from
 //! being brought back, nothing is taken from the moment on when it has outgrown that.
 
+use crate::bodies::Held;
 use crate::open::PAGE;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +43,10 @@ pub(crate) struct Disk {
     used: AtomicU64,
     /// What bodies take that are not in the database yet.
     in_progress: AtomicU64,
+    /// What damaged files take that were set aside.
+    aside: AtomicU64,
+    /// The files of bodies that left and are still being read.
+    held: Held,
     /// What the log took after the last transaction.
     log: AtomicU64,
     /// All that database, log and files may take together.
@@ -48,13 +54,15 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn new(max_bytes: u64) -> Self {
+    pub(crate) fn new(max_bytes: u64, held: Held) -> Self {
         let most = max_bytes.saturating_sub(3 * log_limit(max_bytes));
         Self {
             limit: AtomicU64::new(most),
             most,
             used: AtomicU64::new(0),
             in_progress: AtomicU64::new(0),
+            aside: AtomicU64::new(0),
+            held,
             log: AtomicU64::new(0),
             max_bytes,
         }
@@ -82,6 +90,20 @@ impl Disk {
         self.in_progress.load(Ordering::Acquire)
     }
 
+    /// What is neither in the database nor of any use, and takes room.
+    pub(crate) fn useless(&self) -> u64 {
+        self.aside().saturating_add(self.held.bytes())
+    }
+
+    /// What damaged files take that were set aside.
+    pub(crate) fn aside(&self) -> u64 {
+        self.aside.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn aside_measured(&self, aside: u64) {
+        self.aside.store(aside, Ordering::Release);
+    }
+
     pub(crate) fn measured(&self, used: u64) {
         self.used.store(used, Ordering::Release);
     }
@@ -94,6 +116,7 @@ impl Disk {
     /// reads keeps it from being brought back. Evicting is no help, for that is written to the log as well.
     pub(crate) fn is_over(&self) -> bool {
         let taken = self.used.load(Ordering::Acquire).saturating_add(self.in_progress());
+        let taken = taken.saturating_add(self.useless());
         let log = self.log.load(Ordering::Acquire).saturating_add(log_limit(self.max_bytes));
         taken.saturating_add(log) > self.max_bytes
     }
@@ -107,6 +130,7 @@ impl Disk {
     pub(crate) fn take(&self, bytes: u64) -> bool {
         let in_progress = self.in_progress.fetch_add(bytes, Ordering::AcqRel) + bytes;
         let used = self.used.load(Ordering::Acquire).saturating_add(self.excess());
+        let used = used.saturating_add(self.useless());
         if used.saturating_add(in_progress) <= self.limit() {
             return true;
         }

@@ -3,7 +3,7 @@
 //! What must not live here: the decision that a file is damaged.
 
 use millpond_exchange::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -72,7 +72,7 @@ pub(crate) fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
             _ => {}
         }
     }
-    forget_old(path);
+    forget_old(path, KEPT);
     Ok(aside)
 }
 
@@ -90,23 +90,36 @@ pub(crate) fn clear_leftovers(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes all but the newest sets. What cannot be removed stays: it is in nobody's way.
-fn forget_old(path: &Path) {
+/// Bytes of what was set aside.
+pub(crate) fn bytes_aside(path: &Path) -> u64 {
+    let files = aside(path).into_values().flatten();
+    files.filter_map(|file| fs::symlink_metadata(file).ok()).map(|file| file.len()).sum()
+}
+
+/// Removes all that was set aside but the newest `kept` sets. What cannot be removed stays.
+pub(crate) fn forget_old(path: &Path, kept: usize) {
+    let old = aside(path).into_values().rev().skip(kept).flatten();
+    for file in old {
+        let _ = fs::remove_file(file);
+    }
+}
+
+/// The sets of files set aside, the oldest first.
+fn aside(path: &Path) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut sets: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
     else {
-        return;
+        return sets;
     };
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let beginning = format!("{name}{MARK}");
-    let Ok(listing) = fs::read_dir(directory) else { return };
+    let Ok(listing) = fs::read_dir(directory) else { return sets };
     let names = listing.flatten().filter_map(|file| file.file_name().into_string().ok());
-    let files: Vec<String> = names.filter(|name| name.starts_with(&beginning)).collect();
     let set = |name: &str| BESIDE.iter().fold(name.to_owned(), |n, end| n.trim_end_matches(end).to_owned());
-    let sets: BTreeSet<String> = files.iter().map(|name| set(name)).collect();
-    let old: Vec<&String> = sets.iter().rev().skip(KEPT).collect();
-    for name in files.iter().filter(|name| old.contains(&&set(name))) {
-        let _ = fs::remove_file(directory.join(name));
+    for name in names.filter(|name| name.starts_with(&beginning)) {
+        sets.entry(set(&name)).or_default().push(directory.join(name));
     }
+    sets
 }
 
 /// `2026-01-31T235959.123Z`: sorts by time, and is a file name everywhere.

@@ -2,9 +2,11 @@
 //!
 //! What must not live here: rules about what may be stored or reused (`millpond-policy`), clocks, the memory tier.
 
+mod behind;
 mod blocking;
 mod bodies;
 mod body;
+mod check;
 mod chunks;
 mod compress;
 mod disk;

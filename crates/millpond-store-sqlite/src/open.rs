@@ -121,6 +121,11 @@ fn connect(options: &SqliteOptions) -> Result<(Connection, i64), OpenError> {
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(database)? {
         return Err(database(not_writable()));
     }
+    // And where the header names a newer format for writing than it knows, which it sees at the first look into the file.
+    schema::user_version(&connection).map_err(database)?;
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(database)? {
+        return Err(database(schema::damaged("the header names a format this program does not write")));
+    }
     prepare_to_write(&connection, options).map_err(database)?;
     schema::migrate(&mut connection, path, MIGRATIONS)?;
     try_tables(&connection).map_err(database)?;
@@ -144,9 +149,16 @@ pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// `path` as SQLite takes it for nothing else: a name that begins with `file:` is a URI to it even where no flag says so,
+/// and may lead to another file.
+pub(crate) fn plain_name(path: &Path) -> io::Result<PathBuf> {
+    std::path::absolute(path)
+}
+
 fn raw(path: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let name = plain_name(path).map_err(|_| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let connection = Connection::open_with_flags(name, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // A file that shrinks under a memory map would kill the process.
     connection

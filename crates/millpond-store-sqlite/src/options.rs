@@ -43,6 +43,10 @@ pub struct SqliteOptions {
     /// as a command with limits of its own, and for one that is to stay as it is: a new entry for which there is no room
     /// is then not kept.
     pub upkeep: bool,
+    /// How long the full checks of the file lie apart that are made behind what goes on, at a pace that leaves the machine
+    /// to others; the first begins soon after the start. `None` for never, and there is none without `upkeep`. 24 hours by
+    /// default.
+    pub check_every: Option<Duration>,
     /// Tells the time.
     pub now: Now,
 }
@@ -64,6 +68,7 @@ impl SqliteOptions {
             filter_from: 10_000,
             keep_stale: Duration::from_secs(7 * 24 * 3600),
             upkeep: true,
+            check_every: Some(Duration::from_secs(24 * 3600)),
             now,
         }
     }

@@ -93,6 +93,8 @@ pub(crate) enum Task {
     Purge(Arc<Purge>, Vec<PurgeReply>),
     /// A row that is not what was written.
     Drop(Broken),
+    /// The sums have to be counted anew.
+    Recount,
 }
 
 /// A task with its place in the order.
@@ -303,7 +305,7 @@ impl Overlay {
                 changes.push((number, Change::Refresh(refresh.clone())));
             }
             Task::Purge(purge, _) => self.purges.insert(number, purge),
-            Task::Drop(_) => {}
+            Task::Drop(_) | Task::Recount => {}
         }
         self.bytes += weight;
         self.awaited.insert(since);
@@ -372,7 +374,7 @@ impl Overlay {
                     self.purges.remove(task.number, purge);
                     continue;
                 }
-                Task::Drop(_) => continue,
+                Task::Drop(_) | Task::Recount => continue,
             };
             if let Some(changes) = self.keys.get_mut(key) {
                 changes.retain(|(number, _)| *number != task.number);
@@ -391,6 +393,8 @@ impl Overlay {
 
     /// A purge of another process, which came before or after what waits here: nobody knows, so all that it covers is
     /// taken for older.
+    /// A refresh whose new record is covered is not stored. The entry stays as it was, if its old record is not covered:
+    /// otherwise the other process has removed or marked its row already.
     pub(crate) fn purged_elsewhere(&mut self, selector: &Selector, mode: PurgeMode, now: Timestamp) {
         for (key, changes) in &mut self.keys {
             changes.retain(|(_, change)| match change {

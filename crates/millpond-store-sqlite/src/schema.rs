@@ -55,18 +55,17 @@ fn check(connection: &Connection, path: &Path, known: i64) -> Result<i64, OpenEr
         }
         (true, true) if sane && found > 0 => Ok(found),
         // One half says that the file is ours: the other one is damaged.
-        _ => Err(database(damaged())),
+        _ => Err(database(damaged("the header does not fit the tables"))),
     }
 }
 
 /// How many schemas the future may bring. A larger number is no version but noise.
 const FUTURE: i64 = 1_000;
 
-fn damaged() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(
-        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
-        Some("the header does not fit the tables".to_owned()),
-    )
+/// The error of a file that `what` shows to be damaged.
+pub(crate) fn damaged(what: &str) -> rusqlite::Error {
+    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(failure, Some(what.to_owned()))
 }
 
 pub(crate) fn user_version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -19,8 +19,9 @@ use millpond_store::{Above, Entry, Epoch, PurgeLog, StoreError};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// The common state of one store.
@@ -35,6 +36,10 @@ pub(crate) struct Shared {
     pub(crate) filters: Filters,
     state: Mutex<State>,
     wake: Condvar,
+    /// Held while the check looks at the file, or the log is shortened: each is in the way of the other.
+    looking: Mutex<()>,
+    /// Ends the rest of the check.
+    closing: Condvar,
     /// A copy of the purge log's epoch, for reading without the mutex.
     epoch: AtomicU64,
     /// True while nothing waits, so that a lookup need not ask.
@@ -54,7 +59,7 @@ pub(crate) struct State {
 }
 
 /// What is called when a flush has nothing to wait for any more.
-type Flush = Box<dyn FnOnce() + Send>;
+pub(crate) type Flush = Box<dyn FnOnce() + Send>;
 
 /// What the writer is asked for beside its tasks.
 #[derive(Default)]
@@ -69,6 +74,8 @@ pub(crate) struct Asked {
     flushes: Vec<(u64, Flush)>,
     /// The file is damaged: that of this generation of the pool, and what shows it.
     pub(crate) damaged: Option<(u64, String)>,
+    /// Who waits until that was looked after.
+    pub(crate) healing: Vec<Flush>,
     pub(crate) closing: bool,
     /// The thread that writes has ended.
     ended: bool,
@@ -119,16 +126,19 @@ impl Shared {
         let state =
             State { purges: PurgeLog::default(), overlay: Overlay::default(), asked: Asked::default() };
         let health = Health::Down { reason: "the store is being opened".to_owned() };
+        let bodies = Bodies::at(bodies_dir(&options.path));
         Self {
             pool: ReadPool::new(options.path.clone()),
-            bodies: Bodies::at(bodies_dir(&options.path)),
             chunks: Arc::default(),
-            disk: Arc::new(Disk::new(options.max_bytes)),
+            disk: Arc::new(Disk::new(options.max_bytes, bodies.held().clone())),
+            bodies,
             counters: Counters::default(),
             uses: Uses::default(),
             filters: Filters::default(),
             state: Mutex::new(state),
             wake: Condvar::new(),
+            looking: Mutex::default(),
+            closing: Condvar::new(),
             epoch: AtomicU64::new(0),
             idle: AtomicBool::new(true),
             up: AtomicBool::new(false),
@@ -302,6 +312,40 @@ impl Shared {
         }
     }
 
+    /// A check found something that one of these tasks puts right.
+    pub(crate) fn put_right(&self, tasks: Vec<Task>) {
+        let mut state = self.lock();
+        if !state.asked.ended {
+            for task in tasks {
+                self.push(&mut state, task);
+            }
+        }
+    }
+
+    /// The turn to look at the file for more than a moment, or to shorten its log. Not to be held while waiting for the
+    /// thread that writes.
+    pub(crate) fn looking(&self) -> MutexGuard<'_, ()> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for `rest`, or until the store is closed: true when it is not.
+    pub(crate) fn rest(&self, rest: Duration) -> bool {
+        let goes_on = |state: &mut State| !state.asked.closing && !state.asked.ended;
+        let rested = self.closing.wait_timeout_while(self.lock(), rest, goes_on);
+        let (mut state, _) = rested.unwrap_or_else(PoisonError::into_inner);
+        goes_on(&mut state)
+    }
+
+    /// [`Shared::flush`] for callers that may block. False when the thread that writes has ended meanwhile.
+    pub(crate) fn flush_blocking(&self) -> bool {
+        let (done, wait) = sync_channel(1);
+        self.flush(Box::new(move || {
+            // Who waited may have gone.
+            let _ = done.send(());
+        }));
+        wait.recv().is_ok()
+    }
+
     /// A reader met damage: the writer has to look after the file, unless it has begun another one since.
     pub(crate) fn report_damage(&self) {
         if let Some(generation) = self.pool.damaged() {
@@ -311,7 +355,18 @@ impl Shared {
 
     /// The file of `generation` is damaged, as `what` shows.
     pub(crate) fn report_structure(&self, generation: u64, what: String) {
-        self.lock().asked.damaged = Some((generation, what));
+        self.have_healed(generation, what, None);
+    }
+
+    /// The same, and calls `done` when the writer has looked after the file.
+    pub(crate) fn have_healed(&self, generation: u64, what: String, done: Option<Flush>) {
+        let mut state = self.lock();
+        // Nobody would come to it.
+        if state.asked.ended {
+            return;
+        }
+        state.asked.damaged = Some((generation, what));
+        state.asked.healing.extend(done);
         self.wake.notify_one();
     }
 
@@ -348,6 +403,18 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Removes damaged files that were set aside: they take room that is needed.
+    pub(crate) fn forget_aside(&self) {
+        let bytes = self.disk.aside();
+        if bytes == 0 {
+            return;
+        }
+        let path = &self.options.path;
+        tracing::info!(path = %path.display(), bytes, "removing damaged files that were set aside: the disk is full");
+        crate::heal::forget_old(path, 0);
+        self.disk.aside_measured(crate::heal::bytes_aside(path));
+    }
+
     /// Asks the writer to make room on the disk.
     pub(crate) fn ask_room(&self, bytes: u64) -> oneshot::Receiver<bool> {
         let (reply, answer) = oneshot::channel();
@@ -362,6 +429,7 @@ impl Shared {
         let mut state = self.lock();
         state.asked.closing = true;
         self.wake.notify_one();
+        self.closing.notify_all();
     }
 
     /// The tasks are written, or given up: nobody need wait for them any longer.
@@ -401,12 +469,13 @@ impl Shared {
     pub(crate) fn ended(&self) {
         self.set_down("the store is closed".to_owned());
         self.lock().asked.ended = true;
+        self.closing.notify_all();
         self.forget_waiting();
     }
 
     /// Nothing that waits comes to anything.
     pub(crate) fn forget_waiting(&self) {
-        let (tasks, flushes, room) = {
+        let (tasks, flushes, room, healing) = {
             let mut state = self.lock();
             let purges = state.overlay.purges();
             if purges > 0 {
@@ -417,10 +486,12 @@ impl Shared {
             }
             let tasks = state.overlay.clear();
             self.overlay_changed(&state);
-            (tasks, std::mem::take(&mut state.asked.flushes), std::mem::take(&mut state.asked.room))
+            let asked = &mut state.asked;
+            let (flushes, room) = (std::mem::take(&mut asked.flushes), std::mem::take(&mut asked.room));
+            (tasks, flushes, room, std::mem::take(&mut asked.healing))
         };
         // Whoever waits for one of these learns by its being dropped.
-        drop((tasks, flushes, room));
+        drop((tasks, flushes, room, healing));
     }
 
     /// True when `name` is the file of an entry that waits.

@@ -36,7 +36,8 @@ macro_rules! counters {
 counters! {
     /// Entries in the file, those of other processes included.
     entries,
-    /// What database, log and bodies take on the disk.
+    /// What database, log and bodies take on the disk, with damaged files that were set aside and bodies that left and are
+    /// still being read.
     disk_bytes,
     /// Bodies in files, as kept.
     file_bytes,
@@ -84,6 +85,10 @@ counters! {
     reopened,
     /// Files of bodies nobody knew, removed.
     orphans,
+    /// Full checks of the file that came to their end.
+    checks,
+    /// What these found wrong.
+    check_findings,
 }
 
 /// One more.

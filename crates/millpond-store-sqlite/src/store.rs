@@ -2,9 +2,11 @@
 //!
 //! What must not live here: SQL that changes anything; that is `writer`'s.
 
+use crate::behind;
 use crate::draft::Draft;
 use crate::error::{Fault, OpenError, unavailable};
 use crate::health::Health;
+use crate::inspect::Verified;
 use crate::options::SqliteOptions;
 use crate::pending::{Fate, Purge, Refresh};
 use crate::rows::{self, Place};
@@ -24,6 +26,7 @@ use tokio::sync::oneshot;
 pub struct SqliteStore {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    check: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SqliteStore {
@@ -54,7 +57,7 @@ impl SqliteStore {
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the store is down for good");
                 shared.set_down(error.to_string());
-                Arc::new(Self { shared, thread: Mutex::new(None) })
+                Arc::new(Self { shared, thread: Mutex::default(), check: Mutex::default() })
             }
         }
     }
@@ -70,7 +73,9 @@ impl SqliteStore {
             .name("millpond-store".to_owned())
             .spawn(move || writer.run(must_open, &tell))
             .map_err(OpenError::Thread)?;
-        Ok((Arc::new(Self { shared, thread: Mutex::new(Some(thread)) }), opened))
+        let check = behind::spawn(&shared);
+        let store = Self { shared, thread: Mutex::new(Some(thread)), check: Mutex::new(check) };
+        Ok((Arc::new(store), opened))
     }
 
     /// Whether it works.
@@ -83,7 +88,8 @@ impl SqliteStore {
         let counters = &self.shared.counters;
         let in_progress_bytes = self.shared.disk.in_progress();
         let counted = counters.read();
-        SqliteStats { in_progress_bytes, disk_bytes: counted.disk_bytes + in_progress_bytes, ..counted }
+        let disk_bytes = counted.disk_bytes + in_progress_bytes + self.shared.disk.useless();
+        SqliteStats { disk_bytes, in_progress_bytes, ..counted }
     }
 
     /// Waits until all that was accepted so far is written, or given up.
@@ -99,13 +105,18 @@ impl SqliteStore {
 
     /// [`SqliteStore::flush`] for callers that may block.
     pub fn flush_blocking(&self) {
-        let (done, wait) = sync_channel(1);
-        self.shared.flush(Box::new(move || {
-            // Who waited may have gone.
-            let _ = done.send(());
-        }));
         // As above.
-        let _ = wait.recv();
+        let _ = self.shared.flush_blocking();
+    }
+
+    /// Checks the whole file now, at full pace, and has what is wrong put right: the same check that is made behind what
+    /// goes on (see [`SqliteOptions::check_every`]). Blocks for as long as that takes. Broken entries are removed; a file
+    /// whose structure is damaged is set aside and a new one begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the store is down, or the file cannot be read now.
+    pub fn check(&self) -> Result<Verified, StoreError> {
+        self.shared.check(&mut |_| true)
     }
 
     /// Writes what waits and ends the thread that writes; the store is down from then on. Blocks for as long as that
@@ -115,10 +126,17 @@ impl SqliteStore {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The last handle may be let go by the thread itself, which lends what lies above the store.
         let own = thread.as_ref().is_some_and(|thread| thread.thread().id() == std::thread::current().id());
+        let check = self.check.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread.filter(|_| !own)
             && thread.join().is_err()
         {
             tracing::error!("the thread that writes to the store panicked");
+        }
+        // It may wait for the thread that writes, and ends when that has.
+        if let Some(check) = check.filter(|_| !own)
+            && check.join().is_err()
+        {
+            tracing::error!("the thread that checks the store panicked");
         }
     }
 

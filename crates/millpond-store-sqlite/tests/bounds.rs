@@ -56,7 +56,7 @@ async fn the_disk_holds_no_more_than_it_may() {
         assert!(stats.evicted > 0 && stats.disk_bytes <= MOST, "{lengths:?}: {stats:?}");
         assert!(stats.disk_bytes >= MOST / 3, "{lengths:?}: little is kept: {stats:?}");
         let newest = stored(&*store, &numbered(at - 1)).await;
-        assert_eq!(newest.len(), 1, "{lengths:?}: the newest is kept");
+        assert_eq!(newest.len(), 1, "{lengths:?}: the newest is kept: {stats:?}");
     }
 }
 
@@ -168,4 +168,58 @@ async fn what_waits_is_bounded() {
     lock.execute_batch("ROLLBACK").unwrap();
     store.flush().await;
     assert_eq!(place.value("SELECT count(*) FROM entry"), 20 - refused as i64);
+}
+
+#[tokio::test]
+async fn damaged_files_that_were_set_aside_leave_when_there_is_no_room_for_them() {
+    const MOST: u64 = 8 << 20;
+    let place = Place::new();
+    let aside =
+        |end: &str| place.directory().join(format!("cache.sqlite.damaged-2026-01-31T235959.123Z{end}"));
+    std::fs::write(aside(""), noise(1, 4 << 20)).unwrap();
+    std::fs::write(aside("-wal"), noise(1, 1 << 20)).unwrap();
+    let mut options = place.options();
+    options.max_bytes = MOST;
+    let store = SqliteStore::open(options).unwrap();
+    for at in 0..300 {
+        let length = if at % 10 == 0 { 300_000 } else { 10_000 };
+        put(&*store, &numbered(at), plain(), &noise(at as u64, length)).await.unwrap();
+        let now = taken(place.directory());
+        assert!(now <= MOST, "{now} bytes after {at} entries");
+        if at == 0 {
+            store.flush().await;
+            assert!(aside("").exists(), "there is room");
+            assert!(store.stats().disk_bytes >= 5 << 20, "they count");
+        }
+    }
+    store.flush().await;
+    assert!(!aside("").exists() && !aside("-wal").exists());
+    let stats = store.stats();
+    assert!(stats.disk_bytes > MOST / 3 && stats.disk_bytes <= MOST, "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_left_counts_for_as_long_as_it_is_read() {
+    const MOST: u64 = 8 << 20;
+    const HELD: u64 = 3 << 20;
+    let place = Place::new();
+    let mut options = place.options();
+    options.max_bytes = MOST;
+    let store = SqliteStore::open(options).unwrap();
+    let entry = put(&*store, &numbered(0), plain(), &noise(7, HELD as usize)).await.unwrap();
+    store.flush().await;
+    let reading = store.read(&entry, None).await.unwrap();
+    let now = Timestamp::from_secs(2_000_000);
+    assert_eq!(store.remove(&Selector::Key(numbered(0)), PurgeMode::Hard, now).await, Ok(1));
+    assert!(taken(place.directory()) < HELD, "its file is gone");
+    assert!(store.stats().disk_bytes >= HELD, "and takes room: {:?}", store.stats());
+    for at in 1..100 {
+        put(&*store, &numbered(at), plain(), &noise(at as u64, 200_000)).await.unwrap();
+        let now = HELD + taken(place.directory());
+        assert!(now <= MOST, "{now} bytes after {at} entries");
+    }
+    store.flush().await;
+    let before = store.stats().disk_bytes;
+    drop(reading);
+    assert_eq!(store.stats().disk_bytes, before - HELD);
 }

@@ -162,3 +162,24 @@ async fn a_panic_of_the_writer_is_not_the_end_of_the_store() {
 async fn stored_or_none(store: &SqliteStore) -> usize {
     store.variants(&numbered(2)).await.map_or(0, |found| found.entries.len())
 }
+
+#[tokio::test]
+async fn a_header_that_names_another_format_is_damage_and_not_a_want_of_rights() {
+    // The versions for writing and for reading: SQLite refuses to write where the first is too large, and to read where
+    // the second is.
+    for versions in [[3, 2], [255, 2], [2, 3], [0, 0], [7, 7], [1, 1]] {
+        let place = doctored("SELECT 1").await;
+        let file = std::fs::File::options().write(true).open(place.path()).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &versions, 18).unwrap();
+        drop(file);
+        let store = SqliteStore::start(place.options());
+        assert_eq!(store.health(), Health::Up, "{versions:?}");
+        put(&*store, &numbered(100), plain(), b"content").await.unwrap();
+        store.flush().await;
+        assert_eq!(stored(&*store, &numbered(100)).await.len(), 1, "{versions:?}");
+        let stats = store.stats();
+        assert_eq!((stats.written, stats.lost), (1, 0), "{versions:?}");
+        let too_new = versions.iter().any(|version| *version > 2);
+        assert_eq!(stats.healed, u64::from(too_new), "{versions:?}");
+    }
+}

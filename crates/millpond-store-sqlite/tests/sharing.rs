@@ -147,3 +147,34 @@ async fn a_refresh_elsewhere_is_seen() {
     let found = stored(&*one, &numbered(1)).await;
     assert_eq!((found[0].id, &found[0].record), (entry.id, &record));
 }
+
+/// The refresh is not stored, for what it says of the entry is purged; the entry as it was is not covered, and stays.
+#[tokio::test]
+async fn a_refresh_with_a_tag_that_is_purged_elsewhere_leaves_the_entry_as_it_was() {
+    let place = Place::new();
+    let mut options = place.options();
+    // Neither the interval nor the poll comes to it before the flush does.
+    options.commit_interval = Duration::from_secs(3600);
+    options.poll_interval = Duration::from_secs(3600);
+    let waiting = millpond_store_sqlite::SqliteStore::open(options).unwrap();
+    let purging = place.open();
+    let tag = Selector::Tag { origin: None, tag: "new".to_owned() };
+    for mode in [PurgeMode::Hard, PurgeMode::Soft] {
+        let entry = put(&*waiting, &numbered(1), plain(), b"content").await.unwrap();
+        waiting.flush().await;
+        let tagged = Record { tags: ["new".into()].into(), ..plain() };
+        let begun = waiting.epoch();
+        waiting.refresh(&entry, tagged.clone(), entry.head.clone(), begun).await.unwrap();
+        assert_eq!(stored(&*waiting, &numbered(1)).await[0].record, tagged);
+        purging.remove(&tag, mode, NOW).await.unwrap();
+        waiting.flush().await;
+        for store in [&waiting, &purging] {
+            let found = stored(&**store, &numbered(1)).await;
+            assert_eq!(found.len(), 1, "{mode:?}");
+            assert_eq!((found[0].id, &found[0].record), (entry.id, &plain()), "{mode:?}");
+        }
+        // Nor is one that was begun before.
+        let late = waiting.refresh(&entry, tagged, entry.head.clone(), begun).await;
+        assert_eq!(late.err(), Some(StoreError::Superseded), "{mode:?}");
+    }
+}

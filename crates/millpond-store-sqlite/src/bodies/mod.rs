@@ -10,6 +10,7 @@
 //! What must not live here: which bodies are kept, and the database that knows them.
 
 mod chunk;
+mod held;
 mod name;
 mod reader;
 mod session;
@@ -20,6 +21,7 @@ mod tests;
 mod writer;
 
 pub(crate) use chunk::{BodyFault, CHUNK};
+pub(crate) use held::Held;
 pub(crate) use name::path_in;
 pub(crate) use reader::BodyReader;
 pub(crate) use sweep::Swept;
@@ -31,7 +33,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use sweep::Cursor;
 
@@ -47,7 +48,7 @@ struct Shared {
     names: Names,
     session: Mutex<Option<Arc<Session>>>,
     cursor: Mutex<Cursor>,
-    written: Arc<AtomicU64>,
+    held: Held,
 }
 
 impl Bodies {
@@ -58,7 +59,7 @@ impl Bodies {
             names: Names::default(),
             session: Mutex::default(),
             cursor: Mutex::default(),
-            written: Arc::default(),
+            held: Held::default(),
         }))
     }
 
@@ -92,8 +93,8 @@ impl Bodies {
             let path = session.dir().join(&name);
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(file) => {
-                    let written = Arc::clone(&self.0.written);
-                    return Ok(BodyWriter::new(self.dir(), name, session, file, written, compress, id));
+                    let held = self.0.held.clone();
+                    return Ok(BodyWriter::new(self.dir(), name, session, file, held, compress, id));
                 }
                 Err(error) if is_missing(&error) && attempt < ATTEMPTS => self.forget(&session),
                 Err(error) => return Err(error),
@@ -116,11 +117,12 @@ impl Bodies {
     ) -> Result<BodyReader, BodyFault> {
         let path = path_in(self.dir(), name).ok_or(BodyFault::Damaged("its name is not that of a body"))?;
         let table = table::Table::decode(table, len)?;
+        let holding = self.0.held.open(name);
         let file = File::open(path).map_err(|error| match error {
             error if is_missing(&error) => BodyFault::Missing,
             error => BodyFault::Io(error),
         })?;
-        BodyReader::new(file, table, id)
+        BodyReader::new(file, holding, table, id)
     }
 
     /// Removes the body `name`. One that is not there is no error.
@@ -130,7 +132,10 @@ impl Bodies {
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         let path = path_in(self.dir(), name)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a body"))?;
-        missing_is_fine(fs::remove_file(path))
+        let bytes = fs::symlink_metadata(&path).map_or(0, |file| file.len());
+        missing_is_fine(fs::remove_file(path))?;
+        self.0.held.is_gone(name, bytes);
+        Ok(())
     }
 
     /// Removes unfinished bodies of processes that have ended; gives the number of those processes.
@@ -156,10 +161,9 @@ impl Bodies {
         cursor.sweep(self.dir(), budget, older_than, is_known)
     }
 
-    /// Bytes in files that this process is writing, and in those given up that are still being read.
-    #[cfg(test)]
-    pub(crate) fn written_bytes(&self) -> u64 {
-        self.0.written.load(std::sync::atomic::Ordering::Acquire)
+    /// The files that this process has removed, or given up, and that are still being read in it.
+    pub(crate) fn held(&self) -> &Held {
+        &self.0.held
     }
 
     fn session(&self) -> io::Result<Arc<Session>> {

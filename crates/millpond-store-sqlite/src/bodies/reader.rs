@@ -1,6 +1,7 @@
 //! Reading a finished body, chunk by chunk.
 
 use super::chunk::{self, BodyFault, CHUNK, content_len};
+use super::held::Holding;
 use super::table::Table;
 use std::fs::File;
 use std::ops::Range;
@@ -11,15 +12,16 @@ pub(crate) struct BodyReader {
     file: File,
     table: Table,
     id: u64,
+    _holding: Holding,
 }
 
 impl BodyReader {
-    pub(super) fn new(file: File, table: Table, id: u64) -> Result<Self, BodyFault> {
+    pub(super) fn new(file: File, holding: Holding, table: Table, id: u64) -> Result<Self, BodyFault> {
         // Told before anything is given out, where each chunk would tell only when its turn comes.
         if file.metadata()?.len() != table.stored_len() {
             return Err(BodyFault::Damaged("the file has another length than what was written"));
         }
-        Ok(Self { file, table, id })
+        Ok(Self { file, table, id, _holding: holding })
     }
 
     /// Bytes of content.

@@ -1,6 +1,7 @@
 //! Writing a body, and reading it meanwhile.
 
 use super::chunk::{self, CHUNK, content_len};
+use super::held::{Held, Holding};
 use super::name::path_in;
 use super::session::Session;
 use super::table::{self, Row};
@@ -10,7 +11,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A body in the making. Dropped without [`BodyWriter::finish`], its file is removed.
@@ -27,6 +27,7 @@ struct Place {
     name: String,
     session: Arc<Session>,
     bodies: PathBuf,
+    held: Held,
     finished: bool,
 }
 
@@ -51,8 +52,7 @@ struct Inner {
     file: File,
     id: u64,
     state: Mutex<State>,
-    /// Bytes in all files being written; this one's share is given back when it is finished, or gone from the disk.
-    written: Arc<AtomicU64>,
+    _holding: Holding,
 }
 
 #[derive(Default)]
@@ -67,8 +67,6 @@ struct State {
     filling: Vec<u8>,
     /// Bytes of content in all of them.
     len: u64,
-    /// What of `written` is this body's.
-    share: u64,
 }
 
 impl BodyWriter {
@@ -77,12 +75,12 @@ impl BodyWriter {
         name: String,
         session: Arc<Session>,
         file: File,
-        written: Arc<AtomicU64>,
+        held: Held,
         compress: bool,
         id: u64,
     ) -> Self {
-        let place = Place { name, session, bodies: bodies.to_owned(), finished: false };
-        let body = Arc::new(Inner { file, id, state: Mutex::default(), written });
+        let body = Arc::new(Inner { file, id, state: Mutex::default(), _holding: held.open(&name) });
+        let place = Place { name, session, bodies: bodies.to_owned(), held, finished: false };
         Self { body, compress, failed: false, place }
     }
 
@@ -114,12 +112,6 @@ impl BodyWriter {
         self.body.state().len
     }
 
-    /// Bytes in the file so far.
-    #[cfg(test)]
-    pub(crate) fn stored_len(&self) -> u64 {
-        self.body.state().stored
-    }
-
     /// For reading what is written.
     pub(crate) fn handle(&self) -> BodyHandle {
         BodyHandle(Arc::clone(&self.body))
@@ -135,7 +127,6 @@ impl BodyWriter {
             self.write_chunk()?;
         }
         self.place.put()?;
-        self.body.give_back();
         let state = self.body.state();
         Ok(StoredBody {
             name: self.place.name.clone(),
@@ -159,7 +150,6 @@ impl BodyWriter {
             (content, state.rows.len() as u64, state.stored)
         };
         let (kept, row) = chunk::pack(&content, self.compress, self.body.id, number);
-        self.body.take(kept.len() as u64);
         self.body.file.write_all_at(&kept, offset)?;
         let mut state = self.body.state();
         state.stored += kept.len() as u64;
@@ -195,7 +185,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         if !self.finished {
             // What stays behind is removed by the first process that finds the lock of this one free.
-            let _ = missing_is_fine(fs::remove_file(self.path()));
+            let path = self.path();
+            let bytes = fs::symlink_metadata(&path).map_or(0, |file| file.len());
+            if missing_is_fine(fs::remove_file(path)).is_ok() {
+                self.held.is_gone(&self.name, bytes);
+            }
         }
     }
 }
@@ -281,21 +275,5 @@ impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing between two changes of the state can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self, bytes: u64) {
-        self.state().share += bytes;
-        self.written.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    fn give_back(&self) {
-        let share = std::mem::take(&mut self.state().share);
-        self.written.fetch_sub(share, Ordering::AcqRel);
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.give_back();
     }
 }

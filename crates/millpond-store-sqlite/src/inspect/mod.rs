@@ -14,11 +14,12 @@ mod verify;
 pub use backup::BackedUp;
 pub use list::{Cursor, Filter, Listed};
 pub use show::{Shown, Unreadable};
+pub(crate) use sums::sums;
 pub use totals::{StatusTotals, Totals};
 pub use verify::{Finding, Verified, verify};
 
 use crate::error::Fault;
-use crate::open::bodies_dir;
+use crate::open::{bodies_dir, plain_name};
 use crate::schema;
 use rusqlite::{Connection, OpenFlags};
 use std::io;
@@ -154,10 +155,4 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, InspectError> {
         return Err(InspectError::Foreign { path: path.to_owned(), application, found, known });
     }
     Ok(connection)
-}
-
-/// `path` as SQLite takes it for nothing else: a name that begins with `file:` is a URI to it even where no flag says so,
-/// and may lead to another file.
-fn plain_name(path: &Path) -> io::Result<PathBuf> {
-    std::path::absolute(path)
 }

@@ -1,11 +1,11 @@
 //! Removing what a check has found broken.
 
 use super::sums::put_sums_in_step;
-use super::verify::Broken;
 use super::{Finding, InspectError, Inspector};
 use crate::bodies::path_in;
+use crate::check::Broken;
 use crate::heal::{self, OpenLock};
-use crate::open::bodies_dir;
+use crate::open::{bodies_dir, plain_name};
 use millpond_exchange::Timestamp;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::fs;
@@ -67,7 +67,8 @@ pub(super) fn repair_all(
         return Ok(());
     }
     checked.is_still_there()?;
-    remove_rows(path, broken).map_err(|source| InspectError::Database { path: path.to_owned(), source })?;
+    remove_rows(path, broken, findings)
+        .map_err(|source| InspectError::Database { path: path.to_owned(), source })?;
     let directory = bodies_dir(path);
     let of_rows = broken.iter().filter_map(|row| path_in(&directory, row.file.as_deref()?));
     let orphans = findings.iter().filter_map(|finding| match finding {
@@ -87,9 +88,9 @@ pub(super) fn repair_all(
     Ok(())
 }
 
-fn remove_rows(path: &Path, broken: &[Broken]) -> rusqlite::Result<()> {
+fn remove_rows(path: &Path, broken: &[Broken], findings: &[Finding]) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let name = super::plain_name(path).map_err(|_| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let name = plain_name(path).map_err(|_| rusqlite::Error::InvalidPath(path.to_owned()))?;
     let mut connection = Connection::open_with_flags(name, flags)?;
     connection.busy_timeout(super::PATIENCE)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -100,6 +101,13 @@ fn remove_rows(path: &Path, broken: &[Broken]) -> rusqlite::Result<()> {
             known,
         )?;
         transaction.execute("DELETE FROM entry WHERE seq = ?1 AND id IS ?2", known)?;
+    }
+    for finding in findings {
+        if let Finding::Labels { row } = finding {
+            let orphaned =
+                "DELETE FROM label WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM entry WHERE seq = ?1)";
+            transaction.execute(orphaned, [row])?;
+        }
     }
     put_sums_in_step(&transaction)?;
     transaction.commit()

@@ -1,24 +1,22 @@
 //! The sums kept in table `totals`, beside what the rows add up to.
 
-use super::{Finding, Inspector};
+use super::Finding;
 use rusqlite::Connection;
 
-impl Inspector {
-    /// The sums and the rows, as they are at one moment.
-    pub(super) fn sums(&self) -> rusqlite::Result<Vec<Finding>> {
-        let columns = SUMS.map(|(column, _)| format!("(SELECT {column} FROM totals)")).join(", ");
-        // One statement is one moment.
-        self.connection.query_row(&format!("SELECT {columns}, {} FROM entry", counts()), [], |row| {
-            let mut findings = Vec::new();
-            for (at, (column, _)) in SUMS.into_iter().enumerate() {
-                let (kept, counted) = (row.get(at)?, row.get(SUMS.len() + at)?);
-                if kept != counted {
-                    findings.push(Finding::Sum { column, kept, counted });
-                }
+/// The sums that differ from what the rows add up to, as they are at one moment.
+pub(crate) fn sums(connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
+    let columns = SUMS.map(|(column, _)| format!("(SELECT {column} FROM totals)")).join(", ");
+    // One statement is one moment.
+    connection.query_row(&format!("SELECT {columns}, {} FROM entry", counts()), [], |row| {
+        let mut findings = Vec::new();
+        for (at, (column, _)) in SUMS.into_iter().enumerate() {
+            let (kept, counted) = (row.get(at)?, row.get(SUMS.len() + at)?);
+            if kept != counted {
+                findings.push(Finding::Sum { column, kept, counted });
             }
-            Ok(findings)
-        })
-    }
+        }
+        Ok(findings)
+    })
 }
 
 /// Makes the sums what the rows add up to.

@@ -1,24 +1,21 @@
 //! Checking everything that is stored, and removing what is broken.
 
 use super::repair::{Checked, repair_all};
+use super::sums::sums;
 use super::{InspectError, Inspector};
-use crate::bodies::{Bodies, BodyFault, path_in};
+use crate::bodies::{Bodies, path_in};
+use crate::check::{self, Bounds, Broken, Check, Depth, Wrong};
 use crate::error::Fault;
-use crate::rows::{self, Place};
 use millpond_exchange::Timestamp;
-use rusqlite::types::{Type, Value};
-use rusqlite::{Row, named_params, params};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Rows looked at between two reports of progress, and bytes of bodies after which such a step ends.
-const STEP: (usize, u64) = (256, 4 << 20);
+/// What is looked at between two reports of progress.
+const STEP: Bounds = Bounds { rows: 256, bytes: 4 << 20, time: Duration::MAX };
 /// A file that was written to more lately than this may belong to an entry that is still on its way.
 const IN_PROGRESS: Duration = Duration::from_secs(600);
-/// How many complaints about the structure are told.
-const MOST_COMPLAINTS: usize = 20;
 
 /// What a check found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +44,12 @@ pub enum Finding {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// Tags or groups of an entry that is not there.
+    #[error("row {row}: tags or groups of an entry that is not there")]
+    Labels {
+        /// The number of the row it had.
+        row: i64,
+    },
     /// A body file that no entry names.
     #[error("{}: belongs to no entry", path.display())]
     Orphan {
@@ -65,23 +68,15 @@ pub enum Finding {
     },
 }
 
-/// The row of a broken entry.
-pub(super) struct Broken {
-    pub seq: i64,
-    /// Whatever stands there.
-    pub id: Value,
-    pub file: Option<String>,
+impl Finding {
+    pub(crate) fn of(wrong: &Wrong) -> Self {
+        match wrong {
+            Wrong::Structure(what) => Self::Structure(what.clone()),
+            Wrong::Entry { url, what, .. } => Self::Entry { url: url.clone(), what },
+            Wrong::Labels { row } => Self::Labels { row: *row },
+        }
+    }
 }
-
-/// The columns of [`rows::COLUMNS`] come before these.
-const MORE: &str = "url, key, key_hash, variant, queue, status, stored_at, fresh_until, sweep_at, part_first, stored_len, \
-                    hits, used_at, file";
-/// Those that hold a number, or nothing where that may be.
-#[rustfmt::skip]
-const NUMBERS: [&str; 17] = [
-    "id", "key_hash", "variant", "born", "queue", "status", "stored_at", "fresh_until", "sweep_at",
-    "stale_from", "part_first", "body_len", "stored_len", "coding", "hits", "used_at", "body_sum",
-];
 
 /// Checks the database at `path`: its structure, the facts and body of every entry, the files, and the sums; with
 /// `repair` removes what is broken. `progress` is told how many entries are done, of how many. What servers change while
@@ -126,22 +121,15 @@ impl Inspector {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), InspectError> {
         let failed = |source| self.failed(source);
-        let complaints = self.structure().map_err(failed)?;
+        let complaints = check::structure(&self.connection).map_err(failed)?;
         if !complaints.is_empty() {
             verified.findings.extend(complaints.into_iter().map(Finding::Structure));
             return Ok(());
         }
         self.entries(verified, broken, progress).map_err(failed)?;
         self.files(verified, now)?;
-        verified.findings.extend(self.sums().map_err(failed)?);
+        verified.findings.extend(sums(&self.connection).map_err(failed)?);
         Ok(())
-    }
-
-    fn structure(&self) -> rusqlite::Result<Vec<String>> {
-        let mut statement = self.connection.prepare(&format!("PRAGMA integrity_check({MOST_COMPLAINTS})"))?;
-        let complaints: Vec<String> =
-            statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        Ok(complaints.into_iter().filter(|complaint| complaint != "ok").collect())
     }
 
     /// Every row, in steps, so that no long transaction holds up the servers' log.
@@ -152,88 +140,24 @@ impl Inspector {
         progress: &mut dyn FnMut(u64, u64),
     ) -> rusqlite::Result<()> {
         let all: i64 = self.connection.query_row("SELECT entries FROM totals", [], |row| row.get(0))?;
-        let mut statement = self.connection.prepare(&format!(
-            "SELECT {}, {MORE} FROM entry WHERE seq > :after ORDER BY seq LIMIT :step",
-            rows::COLUMNS
-        ))?;
-        let mut after = i64::MIN;
+        let bodies = Bodies::at(self.bodies());
+        // The indexes are looked at with the structure.
+        let mut check = Check::new(&bodies, Depth { content: true, indexes: false });
         loop {
-            let mut rows = statement.query(named_params! { ":after": after, ":step": STEP.0 as i64 })?;
-            let (mut seen, mut bytes) = (0, 0);
-            while bytes < STEP.1
-                && let Some(row) = rows.next()?
-            {
-                after = row.get(0)?;
-                seen += 1;
-                bytes = row
-                    .get("stored_len")
-                    .map_or(bytes, |more: i64| bytes.saturating_add(more.unsigned_abs()));
-                if let Some((what, url, row)) = self.entry(row, &mut verified.files)? {
-                    verified.findings.push(Finding::Entry { url, what });
+            let step = check.step(&self.connection, STEP)?;
+            verified.entries += step.entries;
+            verified.files += step.files;
+            for wrong in step.wrong {
+                verified.findings.push(Finding::of(&wrong));
+                if let Wrong::Entry { row, .. } = wrong {
                     broken.push(row);
                 }
             }
-            verified.entries += seen;
             progress(verified.entries, all.cast_unsigned().max(verified.entries));
-            if bytes < STEP.1 && seen < STEP.0 as u64 {
+            if step.ended {
                 return Ok(());
             }
         }
-    }
-
-    /// What is wrong with a row, if anything is.
-    fn entry(
-        &self,
-        row: &Row<'_>,
-        files: &mut u64,
-    ) -> rusqlite::Result<Option<(&'static str, String, Broken)>> {
-        let text = |column| row.get_ref(column).map(|value| value.as_str().ok().map(str::to_owned));
-        let (url, file) = (text("url")?, text("file")?);
-        let broken = Broken { seq: row.get("seq")?, id: row.get("id")?, file };
-        let what = match &url {
-            Some(url) if are_types_right(row)? => self.fault(row, url, &broken, files)?,
-            _ => Some("a column holds what no program of ours writes"),
-        };
-        let url = url.unwrap_or_else(|| format!("row {}", broken.seq));
-        Ok(what.map(|what| (what, url, broken)))
-    }
-
-    /// What is wrong with a row whose columns can be read.
-    fn fault(
-        &self,
-        row: &Row<'_>,
-        url: &str,
-        broken: &Broken,
-        files: &mut u64,
-    ) -> rusqlite::Result<Option<&'static str>> {
-        let key: Option<Vec<u8>> = row.get("key")?;
-        let Some(key) = rows::key_of(url, key.as_deref()) else { return Ok(Some("its key cannot be read")) };
-        let place = Place::of(&key);
-        if place.url != url || place.hash != row.get::<_, i64>("key_hash")? {
-            return Ok(Some("it stands under another key than its own"));
-        }
-        let Ok(found) = rows::found(row, &key)? else {
-            return Ok(Some("its facts or its body do not match their checksums"));
-        };
-        if i64::from(found.entry.record.status) != row.get::<_, i64>("status")? {
-            return Ok(Some("its columns and its facts name different statuses"));
-        }
-        let Some(file) = &broken.file else { return Ok(None) };
-        *files += 1;
-        self.body_file(row, broken, file)
-    }
-
-    /// What is wrong with the file of a row, if anything is.
-    fn body_file(
-        &self,
-        row: &Row<'_>,
-        broken: &Broken,
-        file: &str,
-    ) -> rusqlite::Result<Option<&'static str>> {
-        let Some(what) = file_fault(&Bodies::at(self.bodies()), file, row)? else { return Ok(None) };
-        // A server may have evicted the entry since its row was read, and the file with it.
-        let mut there = self.connection.prepare_cached("SELECT 1 FROM entry WHERE file = ?1 AND id = ?2")?;
-        Ok(there.exists(params![file, broken.id])?.then_some(what))
     }
 
     /// Files that belong to no entry, and have not been written to lately.
@@ -262,42 +186,6 @@ impl Inspector {
         let named = self.connection.prepare_cached("SELECT 1 FROM entry WHERE file = ?1")?.exists([name])?;
         Ok(!named)
     }
-}
-
-/// What is wrong with the body in `file`, if anything is.
-fn file_fault(bodies: &Bodies, file: &str, row: &Row<'_>) -> rusqlite::Result<Option<&'static str>> {
-    let id = row.get::<_, i64>("id")?.cast_unsigned();
-    let length = row.get::<_, i64>("body_len")?.cast_unsigned();
-    let table: Vec<u8> = row.get("body")?;
-    if rows::body_sum(id, &table) != row.get::<_, i64>("body_sum")? {
-        return Ok(Some("the table of its body's chunks does not match its checksum"));
-    }
-    let read = bodies.reader(file, &table, length, id).and_then(|reader| {
-        reader.chunks_for(0..length).try_for_each(|(number, _)| reader.chunk(number).map(drop))
-    });
-    Ok(match read {
-        Ok(()) => None,
-        Err(BodyFault::Missing) => Some("the file with its body is gone"),
-        Err(BodyFault::Damaged(_)) => Some("the file with its body does not match its checksums"),
-        Err(BodyFault::Io(_)) => Some("the file with its body cannot be read"),
-    })
-}
-
-/// True when every column has the type it was made for.
-fn are_types_right(row: &Row<'_>) -> rusqlite::Result<bool> {
-    for column in NUMBERS {
-        let may_be_nothing = matches!(column, "stale_from" | "part_first");
-        match row.get_ref(column)?.data_type() {
-            Type::Integer => {}
-            Type::Null if may_be_nothing => {}
-            _ => return Ok(false),
-        }
-    }
-    let file = row.get_ref("file")?;
-    let key = row.get_ref("key")?;
-    Ok(file.as_str_or_null().is_ok()
-        && key.as_blob_or_null().is_ok()
-        && row.get_ref("body")?.as_blob().is_ok())
 }
 
 /// Everything under the name of a body, where that would lie. What else somebody has put there is not ours to judge.

@@ -29,7 +29,13 @@ impl Transaction<'_> {
         }
         let limit = self.shared.disk.limit();
         let in_progress = self.shared.disk.in_progress().saturating_sub(self.landed);
-        let wanted = bytes.saturating_add(in_progress);
+        let disk = &self.shared.disk;
+        if self.live()?.saturating_add(bytes).saturating_add(in_progress).saturating_add(disk.useless())
+            > limit
+        {
+            self.shared.forget_aside();
+        }
+        let wanted = bytes.saturating_add(in_progress).saturating_add(disk.useless());
         if self.live()?.saturating_add(wanted) > limit {
             let ahead = limit / AHEAD;
             while self.totals.entries > 0 && self.live()?.saturating_add(wanted).saturating_add(ahead) > limit
@@ -50,6 +56,7 @@ impl Transaction<'_> {
         }
         let coming = rows::weight(&put.entry).saturating_add(put.file.as_ref().map_or(0, Kept::stored_len));
         let entries = self.totals.entries.max(0) as u64;
+        let coming = coming.saturating_add(self.shared.disk.useless());
         let fits = self.live()?.saturating_add(coming) <= self.shared.disk.limit();
         Ok(fits && entries < self.shared.options.max_entries)
     }
@@ -102,13 +109,13 @@ impl Transaction<'_> {
         match self.evictor.judge(id, oldest.hash as u64, from, oldest.used_above) {
             Verdict::Evict => {
                 self.delete(oldest.leaving)?;
-                self.outcome.evicted += 1;
+                self.outcome.done.evicted += 1;
                 self.changed(0)
             }
             Verdict::Move(to) => {
                 let row = oldest.leaving;
                 self.move_row(&row, to)?;
-                self.outcome.moved += 1;
+                self.outcome.done.moved += 1;
                 self.changed(if row.file.is_none() { row.stored_len.max(0) as u64 } else { 0 })
             }
         }

@@ -7,6 +7,7 @@ use super::transaction::{Failure, Outcome, Transaction};
 use super::{RETRY, Writer};
 use crate::error::{Fault, OpenError};
 use crate::file::{self, OrphanSweep};
+use crate::heal;
 use crate::open::{self, Db, FileId};
 use crate::purge;
 use crate::schema::SCHEMA_VERSION;
@@ -52,6 +53,7 @@ impl Writer {
                 "the store's file is damaged; it was set aside and a new one begun"
             );
         }
+        self.shared.disk.aside_measured(heal::bytes_aside(path));
         let dir = open::bodies_dir(path);
         file::prepare(path).map_err(|source| OpenError::Directory { path: dir, source })?;
         match self.file.replace(db.file) {
@@ -201,6 +203,9 @@ impl Writer {
         let Some(db) = &self.db else { return };
         if !db.file.is_at(&self.shared.options.path) {
             return self.exchanged();
+        }
+        if self.shared.disk.is_over() && self.shared.options.upkeep {
+            self.shared.forget_aside();
         }
         match self.foreign_purges().and_then(|()| self.know_more()).and_then(|()| self.shorten_log()) {
             Ok(()) => {}

@@ -9,8 +9,9 @@ use crate::open::BUSY_WRITER;
 use crate::pending::{Numbered, Task};
 use std::time::{Duration, Instant};
 
-/// How long the log is left alone after somebody who reads kept it from being brought back.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long the log is left alone after somebody who reads kept it from being brought back: at first, and at most. Most
+/// read for a moment; whoever reads for long would have it tried in vain, and each try syncs.
+pub(super) const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 impl Writer {
     /// Brings the log back into the file where it outgrew its limit: somebody who reads kept SQLite from doing so by
@@ -18,16 +19,21 @@ impl Writer {
     pub(super) fn shorten_log(&mut self) -> rusqlite::Result<()> {
         let Some(db) = &self.db else { return Ok(()) };
         let now = Instant::now();
-        if self.log_len() > disk::log_limit(self.shared.options.max_bytes) && self.next_shortening <= now {
+        if self.log_len() > disk::log_limit(self.shared.options.max_bytes) && self.next_shortening.0 <= now {
+            // The check is done with what it looks at in a few milliseconds.
+            let looking = self.shared.looking();
             db.connection.busy_timeout(Duration::ZERO)?;
             let kept = db
                 .connection
                 .prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")
                 .and_then(|mut statement| statement.query_row([], |row| row.get::<_, bool>(0)));
             db.connection.busy_timeout(BUSY_WRITER)?;
-            if !matches!(kept, Ok(false)) {
-                self.next_shortening = now + PAUSE;
-            }
+            drop(looking);
+            let pause = self.next_shortening.1;
+            self.next_shortening = match kept {
+                Ok(false) => (now, PAUSE.0),
+                _ => (Instant::now() + pause, (pause * 2).min(PAUSE.1)),
+            };
             kept?;
         }
         self.shared.disk.log_measured(self.log_len());

@@ -20,14 +20,14 @@ use crate::evict::Evictor;
 use crate::file::OrphanSweep;
 use crate::open::{Db, FileId};
 use crate::pending::Numbered;
-use crate::shared::{Room, Shared};
+use crate::shared::{Flush, Room, Shared};
 use crate::stats::count;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 use sweep::Tally;
-use transaction::{Failure, Outcome, Transaction};
+use transaction::{Done, Failure, Outcome, Transaction};
 
 /// How long a store that is down is left alone at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -56,8 +56,8 @@ pub(crate) struct Writer {
     put_off: u32,
     /// When it is tried again.
     next_try: Instant,
-    /// When the log may be shortened again.
-    next_shortening: Instant,
+    /// When the log may be shortened again, and how long it is left alone after that.
+    next_shortening: (Instant, Duration),
     /// How often the file was set aside for the present batch.
     healed: u32,
     /// True while purges wait that could not be written.
@@ -71,6 +71,8 @@ struct Turn {
     tasks: Vec<Numbered>,
     room: Vec<Room>,
     damaged: Option<(u64, String)>,
+    /// Who waits until that was looked after.
+    healing: Vec<Flush>,
     closing: bool,
 }
 
@@ -91,7 +93,7 @@ impl Writer {
             retry: (now, RETRY.0),
             put_off: 0,
             next_try: now,
-            next_shortening: now,
+            next_shortening: (now, log::PAUSE.0),
             healed: 0,
             stuck: false,
             failing: false,
@@ -143,6 +145,9 @@ impl Writer {
             && self.db.is_some()
         {
             self.heal(what);
+        }
+        for done in turn.healing {
+            done();
         }
         if self.db.is_none() {
             self.try_again(turn.closing);
@@ -199,7 +204,8 @@ impl Writer {
                 }
                 let room = std::mem::take(&mut state.asked.room);
                 let damaged = std::mem::take(&mut state.asked.damaged);
-                return Turn { tasks, room, damaged, closing };
+                let healing = std::mem::take(&mut state.asked.healing);
+                return Turn { tasks, room, damaged, healing, closing };
             }
             let due = if queued > 0 { pause.filter(|until| *until > now).or(old) } else { None };
             let until = due.map_or(self.next_poll, |due| due.min(self.next_poll));
@@ -263,7 +269,7 @@ impl Writer {
         let result = self.transact_here(outcome, work);
         match &self.db {
             Some(db) if !db.file.is_at(&self.shared.options.path) => {
-                outcome.through = 0;
+                (outcome.through, outcome.committed) = (0, Done::default());
                 Err(Failure::Exchanged)
             }
             _ => result,

@@ -51,7 +51,9 @@ impl Transaction<'_> {
                     PurgeMode::Soft => self.mark_stale(seq, purge.now)?,
                     PurgeMode::Hard => self.remove(seq)?,
                 };
-                met += u64::from(was_changed || purge.mode == PurgeMode::Soft);
+                let is_met = was_changed || purge.mode == PurgeMode::Soft;
+                met += u64::from(is_met);
+                self.outcome.done.covered += u64::from(if since == i64::MIN { is_met } else { was_changed });
                 if was_changed {
                     changed += 1;
                     self.changed(0)?;

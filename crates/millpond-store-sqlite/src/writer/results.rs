@@ -14,16 +14,17 @@ use std::time::{Duration, Instant};
 const PURGES_AGAIN: Duration = Duration::from_millis(200);
 
 impl Writer {
+    /// Counts what is in the file; what was rolled back is done again, or never.
     pub(super) fn count(&self, outcome: &Outcome) {
-        let counters = &self.shared.counters;
-        add(&counters.written, outcome.written);
-        add(&counters.refreshed, outcome.refreshed);
-        add(&counters.evicted, outcome.evicted);
-        add(&counters.moved, outcome.moved);
-        add(&counters.swept, outcome.swept);
-        add(&counters.corrupt_entries, outcome.broken);
-        add(&counters.lost, outcome.full);
-        add(&counters.purged, outcome.purged.iter().map(|(_, covered)| covered).sum());
+        let (counters, done) = (&self.shared.counters, &outcome.committed);
+        add(&counters.written, done.written);
+        add(&counters.refreshed, done.refreshed);
+        add(&counters.evicted, done.evicted);
+        add(&counters.moved, done.moved);
+        add(&counters.swept, done.swept);
+        add(&counters.corrupt_entries, done.broken);
+        add(&counters.lost, done.full);
+        add(&counters.purged, done.covered);
     }
 
     /// The tasks are in the file.
@@ -95,6 +96,7 @@ impl Writer {
         }
         self.put_off = 0;
         let damaged = matches!(failure, Failure::Sqlite(error) if Fault::of(error) == Fault::Damaged);
+        let damaged = damaged || self.is_barred();
         self.failed(failure);
         if damaged && self.db.is_some() && self.healed < 2 {
             self.healed += 1;
@@ -171,6 +173,8 @@ impl Writer {
         match Fault::of(error) {
             Fault::Damaged => self.heal(&error.to_string()),
             Fault::Busy => count(&self.shared.counters.busy_writes),
+            // It could be written to when it was opened.
+            Fault::Disk if self.is_barred() => self.heal(&error.to_string()),
             Fault::Disk | Fault::Other => {
                 if is_full(error) {
                     self.squeeze();
@@ -183,6 +187,11 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// True when SQLite takes the open file for one it must not write to: its header has come to name another format.
+    fn is_barred(&self) -> bool {
+        self.db.as_ref().is_some_and(|db| db.connection.is_readonly(rusqlite::MAIN_DB).unwrap_or(false))
     }
 
     /// The disk is full before the limit is reached: brings the log back, which gives room for one transaction, and has

@@ -95,7 +95,7 @@ impl Transaction<'_> {
         let leaving: Vec<Leaving> = rows.collect::<Result<_, _>>()?;
         drop(statement);
         for row in leaving {
-            self.outcome.swept += u64::from(self.delete(row)?);
+            self.outcome.done.swept += u64::from(self.delete(row)?);
             self.changed(0)?;
         }
         Ok(())

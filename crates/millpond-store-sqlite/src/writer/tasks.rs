@@ -50,6 +50,10 @@ impl Transaction<'_> {
                 0
             }
             Task::Drop(broken) => self.drop_broken(*broken)?,
+            Task::Recount => {
+                self.totals.recount(self.connection)?;
+                0
+            }
         };
         self.finished(numbered.number);
         self.changed(bytes)
@@ -71,7 +75,7 @@ impl Transaction<'_> {
             return Ok(0);
         }
         if !self.has_room(put)? {
-            self.outcome.full += 1;
+            self.outcome.done.full += 1;
             return Ok(0);
         }
         for sibling in siblings {
@@ -88,7 +92,7 @@ impl Transaction<'_> {
         self.limit_variants(others)?;
         let queue = queue.unwrap_or_else(|| self.evictor.place(place.hash as u64));
         self.insert(put, &place, variant, queue)?;
-        self.outcome.written += 1;
+        self.outcome.done.written += 1;
         let labels = entry.record.tags.len() + entry.record.groups.len();
         Ok(if put.file.is_none() { entry.body_len } else { 0 } + labels as u64 * PAGE)
     }
@@ -218,7 +222,7 @@ impl Transaction<'_> {
             self.connection.prepare_cached("DELETE FROM label WHERE seq = ?")?.execute([seq])?;
             self.label(record, &entry.key, seq)?;
         }
-        self.outcome.refreshed += 1;
+        self.outcome.done.refreshed += 1;
         Ok(0)
     }
 
@@ -229,10 +233,16 @@ impl Transaction<'_> {
             .query_row((broken.seq, broken.id as i64), Leaving::of);
         match leaving {
             Ok(leaving) => {
-                self.outcome.broken += u64::from(self.delete(leaving)?);
+                self.outcome.done.broken += u64::from(self.delete(leaving)?);
                 Ok(0)
             }
-            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(0),
+            Err(rusqlite::Error::QueryReturnedNoRows) => {
+                // Or what it has left behind.
+                let orphaned =
+                    "DELETE FROM label WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM entry WHERE seq = ?1)";
+                self.connection.prepare_cached(orphaned)?.execute([broken.seq])?;
+                Ok(0)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -52,6 +52,13 @@ impl Totals {
         Self::of_rows(connection)
     }
 
+    /// Makes them what the rows add up to.
+    pub(crate) fn recount(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let counted = Self::of_rows(connection)?;
+        *self = Self { next_seq: self.next_seq.max(counted.next_seq), ..counted };
+        Ok(())
+    }
+
     /// True for sums of rows that may exist.
     fn is_possible(&self) -> bool {
         let sums = [self.entries, self.row_bytes, self.file_bytes, self.probation, self.probation_bytes];

@@ -33,17 +33,28 @@ impl From<rusqlite::Error> for Failure {
 pub(crate) struct Outcome {
     /// Entries covered by each purge, by the number of its task.
     pub(crate) purged: Vec<(u64, u64)>,
+    /// What was done so far, committed or not.
+    pub(crate) done: Done,
+    /// What of that is committed.
+    pub(crate) committed: Done,
+    /// The tasks up to this number are committed, also where the rest came to nothing.
+    pub(crate) through: u64,
+}
+
+/// Counts of what was done.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Done {
     pub(crate) written: u64,
     pub(crate) refreshed: u64,
     pub(crate) evicted: u64,
     pub(crate) moved: u64,
     pub(crate) swept: u64,
+    /// Entries removed or marked by purges.
+    pub(crate) covered: u64,
     /// Rows that were not what was written.
     pub(crate) broken: u64,
     /// Entries there was no room for, where none may be made.
     pub(crate) full: u64,
-    /// The tasks up to this number are committed, also where the rest came to nothing.
-    pub(crate) through: u64,
 }
 
 /// An open transaction. What it did is undone unless [`Transaction::commit`] was called.
@@ -169,6 +180,7 @@ impl<'a> Transaction<'a> {
         }
         self.changed = 0;
         self.outcome.through = self.outcome.through.max(self.finished);
+        self.outcome.committed = self.outcome.done;
         *self.last_purge = (*self.last_purge).max(self.announced);
         for name in self.files.drain(..) {
             file::remove(&self.shared.bodies, &name);

@@ -96,15 +96,8 @@ fn a_full_disk_leaves_what_was_written_readable() {
     let (_parent, bodies) = bodies();
     let full = OpenOptions::new().read(true).write(true).open("/dev/full").expect("a full disk");
     let session = bodies.session().expect("a directory");
-    let mut writer = BodyWriter::new(
-        bodies.dir(),
-        "f".repeat(32),
-        session,
-        full,
-        Arc::clone(&bodies.0.written),
-        false,
-        ID,
-    );
+    let mut writer =
+        BodyWriter::new(bodies.dir(), "f".repeat(32), session, full, bodies.held().clone(), false, ID);
     let handle = writer.handle();
     let content = noise(CHUNK + 10);
     writer.write(&content[..1_000]).expect("it lies in memory");
@@ -115,25 +108,38 @@ fn a_full_disk_leaves_what_was_written_readable() {
     writer.finish().expect_err("it has failed");
     assert!(read_on(&handle, 7) == content[7..CHUNK]);
     drop(handle);
-    assert_eq!(bodies.written_bytes(), 0);
+    assert_eq!(bodies.held().bytes(), 0);
 }
 
 #[test]
-fn bytes_being_written_are_counted_while_they_take_room() {
+fn what_has_lost_its_name_is_counted_while_somebody_has_it_open() {
     let (_parent, bodies) = bodies();
-    let mut one = bodies.create(false, ID).expect("it begins");
-    one.write(&noise(CHUNK - 1)).expect("it writes");
-    assert_eq!((bodies.written_bytes(), one.stored_len()), (0, 0), "it lies in memory");
-    one.write(b"1").expect("it writes");
-    let mut other = bodies.clone().create(true, ID).expect("it begins");
-    other.write(&text(CHUNK)).expect("it writes");
-    assert_eq!(bodies.written_bytes(), CHUNK as u64 + other.stored_len());
-    let (handle, kept) = (other.handle(), one.finish().expect("it finishes"));
-    assert_eq!(kept.stored_len, CHUNK as u64);
-    assert_eq!(bodies.written_bytes(), other.stored_len());
-    let left = other.stored_len();
-    drop(other);
-    assert_eq!(bodies.written_bytes(), left, "somebody still reads it");
+    let held = || bodies.held().bytes();
+    let mut given_up = bodies.create(false, ID).expect("it begins");
+    given_up.write(&noise(CHUNK)).expect("it writes");
+    let (handle, other) = (given_up.handle(), given_up.handle());
+    assert_eq!(held(), 0, "it has a name");
+    drop(given_up);
+    assert_eq!(held(), CHUNK as u64);
     drop(handle);
-    assert_eq!(bodies.written_bytes(), 0);
+    assert_eq!(held(), CHUNK as u64, "another one reads it");
+    drop(other);
+    assert_eq!(held(), 0);
+
+    let mut writer = bodies.create(true, ID).expect("it begins");
+    writer.write(&text(CHUNK)).expect("it writes");
+    let early = writer.handle();
+    let kept = writer.finish().expect("it finishes");
+    let late = bodies.reader(&kept.name, &kept.table, kept.len, ID).expect("it opens");
+    assert_eq!(held(), 0, "it has a name");
+    bodies.clone().remove(&kept.name).expect("it goes");
+    bodies.remove(&kept.name).expect("it is gone");
+    assert_eq!(held(), kept.stored_len, "counted once");
+    drop(early);
+    assert_eq!(late.chunk(0).expect("it reads"), text(CHUNK));
+    drop(late);
+    assert_eq!(held(), 0);
+    bodies.remove(&kept.name).expect("it is gone");
+    assert!(bodies.reader(&kept.name, &kept.table, kept.len, ID).is_err());
+    assert_eq!(held(), 0);
 }
