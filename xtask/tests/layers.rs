@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["millpond-proxy", "millpond-client", "millpond-results"],
     &["millpond"],
     &["millpond-cli"],
-    &["xtask", "store-bench"],
+    &["xtask", "instructions", "store-bench"],
 ];
 
 fn layer(name: &str) -> Option<usize> {

@@ -225,15 +225,44 @@ pub(crate) struct DemoArgs {
 /// Tell why a URL would hit, miss or be refused.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Looks into the store that `serve` would use with the same options, and tells what a server would do with the request now: \
+its route, its key, what is stored for it, the verdict with its reason, what the origin would be sent, and which option \
+would change that. Like a server it asks the origin only where nothing stored answers, and tells what would become of the \
+response; nothing is stored. With --via it asks a running server instead, and explains its Cache-Status; what is on disk is \
+told beside it. Without any origin in the configuration, the URL's own is taken.
+
+Nothing but GET and HEAD is ever sent. The values of request fields are not printed.
+
 Examples:
   millpond explain https://example.com/
-  millpond explain https://example.com/api --default-ttl 60s --field 'Accept-Language: de' --json")]
+  millpond explain https://example.com/api --default-ttl 60s --field 'Accept-Language: de' --json
+  millpond explain /products --config millpond.toml --no-fetch
+  millpond explain --via http://127.0.0.1:3000/products
+
+Exit codes: 0 the request, or the next one after it, is answered from the cache; 1 it is not, or something failed; \
+2 wrong usage; 78 wrong configuration.")]
 pub(crate) struct ExplainArgs {
-    /// The URL, absolute
-    pub url: String,
+    /// The URL, as clients or as the cache name it; or its path, where there is an origin [default: that of --via]
+    #[arg(value_name = "URL", required_unless_present = "via")]
+    pub url: Option<String>,
     /// A request field to send, as 'Name: value' (repeatable)
     #[arg(long = "field", short = 'H', value_name = "FIELD")]
     pub fields: Vec<String>,
+    /// The method of the request
+    #[arg(long, short = 'X', value_name = "METHOD", default_value = "GET")]
+    pub method: String,
+    /// Origin of the server, as for `serve`
+    #[arg(long, value_name = "URL")]
+    pub origin: Option<String>,
+    /// Ask a running server with only-if-cached, which makes it fetch nothing but what a pass rule names
+    #[arg(long, value_name = "URL")]
+    pub via: Option<String>,
+    /// Ask the origin in any case; with --via let the server fetch
+    #[arg(long, conflicts_with = "no_fetch")]
+    pub fetch: bool,
+    /// Do not ask the origin
+    #[arg(long)]
+    pub no_fetch: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

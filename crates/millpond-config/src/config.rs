@@ -45,9 +45,16 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// Serve what is stored at any age, and fetch nothing.
     pub offline: bool,
+    /// Say in Cache-Status which key a request has (RFC 9211 section 2.7). It shows clients what the cache tells requests
+    /// apart by.
+    pub cache_status_key: bool,
     /// When a request for a part of something not stored brings the whole into the cache: never, with the second such
     /// request, or with the first.
     pub range_fill: RangeFill,
+    /// Whether a POST may be answered from the cache, its content being part of the key: never; every POST (`any`), for
+    /// paths that answer lookups and nothing else; or those that hold GraphQL queries (`graphql`): mutations, subscriptions
+    /// and what cannot be read go to the origin, and invalidate what is stored of their URL, as any POST does.
+    pub cache_post: CachePost,
     /// How long responses are kept, and every departure from the standards.
     pub policy: Policy,
     /// What is done to the query, for the key and for the origin alike.
@@ -86,7 +93,9 @@ impl Default for Config {
             store: None,
             cache_dir: None,
             offline: false,
+            cache_status_key: false,
             range_fill: RangeFill::default(),
+            cache_post: CachePost::default(),
             policy: Policy::default(),
             query: Query::default(),
             pass: Pass::default(),
@@ -114,7 +123,9 @@ impl Config {
             origin,
             strip_prefix: false,
             preserve_host: self.preserve_host,
+            cache_status_key: self.cache_status_key,
             range_fill: self.range_fill,
+            cache_post: self.cache_post,
             policy: self.policy.clone(),
             query: self.query.clone(),
             pass: self.pass.clone(),
@@ -143,6 +154,12 @@ pub struct Policy {
     pub stale_while_revalidate: Ttl,
     /// How long a stale response is served when the origin fails, where it does not say so itself.
     pub stale_if_error: Ttl,
+    /// When the origin is slow, and something stale could answer.
+    pub stale_when_slow: StaleWhenSlow,
+    /// When a response that varies on Accept-Language answers a request with another list of languages: never (`exact`),
+    /// where both name the same ones with the same weights in whatever order (`unordered`), or also where it is in the one
+    /// language the request likes best (`preferred`), which is a departure from the standards.
+    pub accept_language: AcceptLanguage,
     /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store), so that clients cannot force a fetch.
     pub ignore_client_reload: bool,
     /// Freshness guessed from Last-Modified (RFC 9111 section 4.2.2).
@@ -166,6 +183,36 @@ impl Default for Heuristic {
     }
 }
 
+/// When the origin is slow, and something stale could answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StaleWhenSlow {
+    /// How long a request waits for the origin before it is answered with what is stored, where its directives do not
+    /// forbid that; the fetch goes on behind the answer.
+    pub after: Ttl,
+    /// How long past its lifetime a response may serve for that reason.
+    pub max: Period,
+}
+
+impl Default for StaleWhenSlow {
+    fn default() -> Self {
+        Self { after: Ttl::Off, max: Period::from_secs(24 * 3600) }
+    }
+}
+
+/// When a response that varies on Accept-Language answers a request with another list of languages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AcceptLanguage {
+    /// Never.
+    Exact,
+    /// Where both name the same languages with the same weights, in whatever order.
+    #[default]
+    Unordered,
+    /// Also where it is in the one language the request likes best.
+    Preferred,
+}
+
 /// When a request for a part of something not stored brings the whole into the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -177,6 +224,19 @@ pub enum RangeFill {
     Second,
     /// With the first.
     First,
+}
+
+/// Whether a POST may be answered from the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CachePost {
+    /// Never.
+    #[default]
+    Off,
+    /// Every one.
+    Any,
+    /// Those that hold GraphQL queries and nothing else.
+    Graphql,
 }
 
 /// The form of the access log.

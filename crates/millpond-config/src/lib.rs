@@ -45,7 +45,8 @@ mod variables;
 pub use alias::{ALIASES, Alias};
 pub use builder::Builder;
 pub use config::{
-    AccessLog, AccessLogFormat, Config, Heuristic, Log, LogFormat, LogLevel, Policy, RangeFill,
+    AcceptLanguage, AccessLog, AccessLogFormat, CachePost, Config, Heuristic, Log, LogFormat, LogLevel,
+    Policy, RangeFill, StaleWhenSlow,
 };
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
 pub use limits::Limits;

@@ -11,6 +11,9 @@ pub struct Limits {
     /// Connections from clients at one time; one more is answered 503 and closed.
     #[schemars(range(min = 1))]
     pub connections: u32,
+    /// Requests at one time on one HTTP/2 connection; a client keeps further ones back.
+    #[schemars(range(min = 1))]
+    pub http2_streams: u32,
     /// The largest request or response head, its first line included; more is answered 431 or 414 (from an origin: 502).
     pub head_bytes: ByteSize,
     /// The most fields in a head; more is answered 431 (from an origin: 502).
@@ -18,6 +21,11 @@ pub struct Limits {
     pub head_fields: u32,
     /// The largest request body passed on; more is answered 413.
     pub request_body: SizeLimit,
+    /// The longest content of a request that is part of its key (QUERY, and POST with `cache_post`); a request with more
+    /// goes past the cache.
+    pub key_body: ByteSize,
+    /// What all requests together may hold for that at one time.
+    pub key_bodies: ByteSize,
     /// The largest response body that is stored; a larger one passes through.
     pub object: ByteSize,
     /// For a request's head to arrive whole.
@@ -46,9 +54,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            http2_streams: 100,
             head_bytes: ByteSize::kib(64),
             head_fields: 128,
             request_body: SizeLimit::Unlimited,
+            key_body: ByteSize::mib(1),
+            key_bodies: ByteSize::mib(64),
             object: ByteSize::gib(1),
             head_timeout: Period::from_secs(10),
             idle_timeout: Period::from_secs(75),

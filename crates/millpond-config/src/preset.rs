@@ -5,6 +5,7 @@ static PRESETS: &[(&str, &str)] = &[
     ("apt", include_str!("../../../presets/apt.toml")),
     ("caching-proxy", include_str!("../../../presets/caching-proxy.toml")),
     ("gateway", include_str!("../../../presets/gateway.toml")),
+    ("graphql", include_str!("../../../presets/graphql.toml")),
     ("ingress", include_str!("../../../presets/ingress.toml")),
     ("services", include_str!("../../../presets/services.toml")),
     ("sidecar", include_str!("../../../presets/sidecar.toml")),

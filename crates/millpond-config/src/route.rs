@@ -1,6 +1,6 @@
 //! Routes: which origin serves which requests, and what is done to them on the way.
 
-use crate::config::{Policy, RangeFill};
+use crate::config::{CachePost, Policy, RangeFill};
 use crate::limits::Limits;
 use crate::values::field;
 use crate::values::{
@@ -34,10 +34,19 @@ pub struct Route {
     /// Send the client's Host to the origin and make it part of the key, instead of the origin's own authority.
     #[serde(default)]
     pub preserve_host: bool,
+    /// Say in Cache-Status which key a request has (RFC 9211 section 2.7). It shows clients what the cache tells requests
+    /// apart by.
+    #[serde(default)]
+    pub cache_status_key: bool,
     /// When a request for a part of something not stored brings the whole into the cache: never, with the second such
     /// request, or with the first.
     #[serde(default)]
     pub range_fill: RangeFill,
+    /// Whether a POST may be answered from the cache, its content being part of the key: never; every POST (`any`), for
+    /// paths that answer lookups and nothing else; or those that hold GraphQL queries (`graphql`): mutations, subscriptions
+    /// and what cannot be read go to the origin, and invalidate what is stored of their URL, as any POST does.
+    #[serde(default)]
+    pub cache_post: CachePost,
     /// How long responses are kept, and every departure from the standards.
     #[serde(default)]
     pub policy: Policy,
@@ -75,6 +84,9 @@ impl Route {
 pub struct RouteLimits {
     /// The largest request body passed on; more is answered 413.
     pub request_body: SizeLimit,
+    /// The longest content of a request that is part of its key (QUERY, and POST with `cache_post`); a request with more
+    /// goes past the cache.
+    pub key_body: ByteSize,
     /// The largest response body that is stored; a larger one passes through.
     pub object: ByteSize,
     /// To connect to the origin, TLS included.
@@ -89,6 +101,7 @@ impl From<&Limits> for RouteLimits {
     fn from(limits: &Limits) -> Self {
         Self {
             request_body: limits.request_body,
+            key_body: limits.key_body,
             object: limits.object,
             connect_timeout: limits.connect_timeout,
             first_byte_timeout: limits.first_byte_timeout,

@@ -100,3 +100,14 @@ fn command_line_values_reach_routes_too() {
         .unwrap();
     assert_eq!(resolved.config.route[0].policy.default_ttl.to_string(), "9s");
 }
+
+#[test]
+fn a_route_has_its_own_word_on_post() {
+    let text = "cache_post = \"graphql\"\norigin = \"http://a.example\"\nlimits.key_body = \"2MiB\"\n\
+                [[route]]\norigin = \"http://b.example\"\npath_prefix = \"/b\"\ncache_post = \"any\"\n\
+                [[route]]\norigin = \"http://c.example\"\npath_prefix = \"/c\"\nlimits.key_body = \"8KiB\"\n";
+    let routes = build(text).config.routes();
+    let said: Vec<String> =
+        routes.iter().map(|route| format!("{:?} {}", route.cache_post, route.limits.key_body)).collect();
+    assert_eq!(said, ["Any 2MiB", "Graphql 8KiB", "Graphql 2MiB"]);
+}

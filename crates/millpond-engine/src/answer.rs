@@ -1,7 +1,7 @@
 //! What the engine answers.
 
 use crate::origin::{OriginError, Upgrade};
-use millpond_exchange::{Body, ResponseHead};
+use millpond_exchange::{Body, BodyError, ResponseHead};
 use millpond_policy::{CacheStatus, Reason};
 use millpond_store::Entry;
 use std::sync::Arc;
@@ -93,6 +93,9 @@ pub enum EngineError {
         /// How the cache came to ask the origin.
         status: Box<CacheStatus<'static>>,
     },
+    /// The content of the request did not come to its end, and had to be read before anything could be answered.
+    #[error("the request's content broke off: {0}")]
+    Request(BodyError),
     /// The client forbade a fetch (`only-if-cached`, RFC 9111 section 5.2.1.7), or this cache is offline.
     #[error("nothing usable is stored, and a fetch is not allowed: {}", reason.as_str())]
     NotCached {
@@ -108,7 +111,7 @@ impl EngineError {
     pub(crate) fn for_want_of_validation(self) -> Self {
         match self {
             Self::Origin { error, status, .. } => Self::Origin { error, must_validate: true, status },
-            other @ Self::NotCached { .. } => other,
+            other @ (Self::NotCached { .. } | Self::Request(_)) => other,
         }
     }
 }

@@ -3,10 +3,14 @@
 use crate::answer::{Answer, AnswerHead, EngineError, Outcome};
 use crate::context::{Context, Exchange, Target};
 use crate::engine::Engine;
+use crate::fill::task::abandoned;
 use crate::hit::key_of;
-use crate::origin::{Origin, OriginRequest};
+use crate::origin::{Origin, OriginRequest, OriginResponse};
+use crate::posted::{Posted, answers_get};
 use crate::told::Forwarded;
-use millpond_exchange::{Fields, KeyParts, Method, RequestHead, ResponseHead, Selector, url};
+use millpond_exchange::{Fields, KeyParts, Method, RequestHead, ResponseHead, Scheme, Selector, url};
+use millpond_policy::{MethodClass, Times};
+use millpond_store::Store as _;
 use std::sync::Arc;
 
 impl<O: Origin> Engine<O> {
@@ -16,48 +20,75 @@ impl<O: Origin> Engine<O> {
         exchange: Exchange,
         forwarded: Forwarded,
     ) -> Result<Answer, EngineError> {
-        let Exchange { head, body, context, interim, .. } = exchange;
+        let Exchange { head, body, context, interim, client_scheme, pass, .. } = exchange;
         let request = head.clone();
+        let request_time = self.now();
+        let purges = self.shared.purges();
         let sent = OriginRequest { upstream: Arc::clone(&context.upstream), head, body, interim };
-        let mut response = match self.fetch(sent).await {
+        let response = match self.fetch(sent).await {
             Ok(response) => response,
             Err(error) => return Err(self.error(error, forwarded)),
         };
         self.shared.counters.bypassed.add();
-        self.invalidate(&request, &response.head, &context).await;
-        millpond_policy::remove_own_fields(&mut response.head.fields);
-        // The content that HEAD leaves out still has a length (RFC 9110 section 9.3.2).
-        let announce = if request.method == Method::HEAD { length(&response.head.fields) } else { None };
-        let status = forwarded.answered(response.head.status.as_u16());
-        Ok(Answer {
-            head: AnswerHead::Own(response.head),
-            body: response.body,
-            announce,
-            age: None,
-            outcome: Outcome::Bypass,
-            status,
-            upgrade: response.upgrade,
-        })
+        let own_purges = self.invalidate(&request, &response.head, &context).await;
+        let times = Times { request_time, response_time: self.now() };
+        if pass.is_none() && answers_get(&request, &response.head, times, &context) {
+            // What the request itself invalidates is older than its answer. A purge by anyone else that came while it was
+            // under way covers the answer too, and the epoch would not tell.
+            let epoch = self.shared.store.epoch();
+            if self.shared.purges() == purges + own_purges {
+                let key = key_of(target_of(&request, client_scheme), &context).to_key();
+                let posted = Posted { request, response, times, key, epoch };
+                let answer = self.store_posted(posted, &context, forwarded).await;
+                return answer.ok_or_else(|| self.error(abandoned(), forwarded));
+            }
+        }
+        Ok(passed_on(response, &request.method, forwarded))
     }
 
     /// RFC 9111 section 4.4: a successful unsafe request makes what is stored of its resources invalid; RFC 9875
     /// section 3: and what is in the groups that its response names.
-    async fn invalidate(&self, request: &RequestHead, response: &ResponseHead, context: &Context) {
+    ///
+    /// Answers how many purges that was.
+    async fn invalidate(&self, request: &RequestHead, response: &ResponseHead, context: &Context) -> u64 {
+        let mut purges = 0;
         for url in millpond_policy::invalidated_by(request, response) {
             // What is stored has the name its key gives it: normalised, and after the query rules of the route.
             let Ok((scheme, authority, path_and_query)) = url::split(&url) else { continue };
             let target = Target { scheme, authority, path_and_query, client_scheme: None };
             let key = key_of(target, context).to_key();
-            self.shared.invalidate(Selector::Url(key.url())).await;
+            purges += self.shared.invalidate(Selector::Url(key.url())).await;
         }
-        if request.method.is_safe() {
-            return;
+        if MethodClass::of(&request.method) != MethodClass::Unsafe {
+            return purges;
         }
         for group in millpond_policy::invalidated_groups(&response.fields) {
             let origin = KeyParts::of(request).to_key().origin();
-            self.shared.invalidate(Selector::Group { origin, group: group.into() }).await;
+            purges += self.shared.invalidate(Selector::Group { origin, group: group.into() }).await;
         }
+        purges
     }
+}
+
+fn passed_on(mut response: OriginResponse, method: &Method, forwarded: Forwarded) -> Answer {
+    millpond_policy::remove_own_fields(&mut response.head.fields);
+    // The content that HEAD leaves out still has a length (RFC 9110 section 9.3.2).
+    let announce = if *method == Method::HEAD { length(&response.head.fields) } else { None };
+    let status = forwarded.answered(response.head.status.as_u16());
+    Answer {
+        head: AnswerHead::Own(response.head),
+        body: response.body,
+        announce,
+        age: None,
+        outcome: Outcome::Bypass,
+        status,
+        upgrade: response.upgrade,
+    }
+}
+
+fn target_of(request: &RequestHead, client_scheme: Option<Scheme>) -> Target<'_> {
+    let (authority, path_and_query) = (&*request.authority, &*request.path_and_query);
+    Target { scheme: request.scheme, authority, path_and_query, client_scheme }
 }
 
 /// Content-Length, where it is one number.

@@ -1,7 +1,8 @@
 //! What the engine is told about the route a request takes, and the request itself.
 
+use crate::content::Content;
 use crate::origin::{InterimSink, Upstream};
-use millpond_exchange::{Body, QueryRules, RequestHead, Scheme};
+use millpond_exchange::{Body, Method, QueryRules, RequestHead, Scheme};
 use millpond_policy::{Profile, Reason};
 use std::sync::Arc;
 
@@ -21,6 +22,47 @@ pub struct Context {
     pub object_limit: Option<u64>,
     /// When a request for a part of something not stored brings the whole into the store.
     pub range_fill: RangeFill,
+    /// Requests whose content is part of the key.
+    pub content_keys: ContentKeys,
+}
+
+impl Context {
+    /// True when the content of a request with `method` is part of its key: always for QUERY (RFC 10008 section 2.7), for
+    /// POST where the route says so. Such a request is looked up and stored as a GET is.
+    pub fn keys_content(&self, method: &Method) -> bool {
+        match method.as_str() {
+            "QUERY" => true,
+            "POST" => self.content_keys.post != CachePost::Off,
+            _ => false,
+        }
+    }
+}
+
+/// Which requests have their content in the key, beside QUERY, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentKeys {
+    /// POST.
+    pub post: CachePost,
+    /// The longest content, bytes; a request with more goes past the cache.
+    pub limit: u64,
+}
+
+impl Default for ContentKeys {
+    fn default() -> Self {
+        Self { post: CachePost::Off, limit: 1024 * 1024 }
+    }
+}
+
+/// Whether a POST may be answered from the cache, by a stored answer to the same content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CachePost {
+    /// No.
+    #[default]
+    Off,
+    /// Every POST: the route answers lookups only.
+    Any,
+    /// Those with GraphQL queries and nothing else ([`millpond_policy::is_graphql_query`]).
+    Graphql,
 }
 
 /// When a request for a part of something not stored brings the whole into the store.
@@ -68,24 +110,20 @@ pub struct Exchange {
     pub interim: Option<InterimSink>,
 }
 
-/// A request that the store may answer: a GET or HEAD without content. Unlike an [`Exchange`] it can be shared.
+/// A request that the store may answer: a GET or HEAD without content, or one whose content is part of the key. Unlike an
+/// [`Exchange`] it can be shared.
 pub(crate) struct Asked {
     pub head: RequestHead,
     pub context: Arc<Context>,
     pub client_scheme: Option<Scheme>,
     pub interim: Option<InterimSink>,
+    /// The content, where it is part of the key.
+    pub content: Option<Arc<Content>>,
 }
 
 impl From<Exchange> for Asked {
     fn from(exchange: Exchange) -> Self {
         let Exchange { head, context, client_scheme, interim, .. } = exchange;
-        Self { head, context, client_scheme, interim }
-    }
-}
-
-impl From<Asked> for Exchange {
-    fn from(asked: Asked) -> Self {
-        let Asked { head, context, client_scheme, interim } = asked;
-        Self { head, body: Body::Empty, context, pass: None, upgrade: false, client_scheme, interim }
+        Self { head, context, client_scheme, interim, content: None }
     }
 }

@@ -1,13 +1,17 @@
 //! The engine: what all workers share, and one worker's way to its origins.
 
 use crate::clock::Clock;
+use crate::content::Holding;
 use crate::counters::Counters;
 use crate::fill::FillTable;
 use crate::origin::{Origin, OriginError, OriginRequest, OriginResponse};
+use crate::search::SearchRules;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use millpond_exchange::{Key, PurgeMode, Selector, Timestamp};
 use millpond_store::{Above, Store as _, StoreError, Tiered};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -20,6 +24,12 @@ pub struct Shared {
     pub counters: Counters,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) fills: FillTable,
+    /// What origins say of queries.
+    pub(crate) search: SearchRules,
+    /// Content of requests that is held for their keys.
+    pub(crate) holding: Holding,
+    /// Purges so far, whoever asked for them.
+    purges: AtomicU64,
     /// When the log was last told of a failing store, milliseconds since 1970.
     failure_told: AtomicI64,
     /// Tasks that see invalidations to their end.
@@ -41,6 +51,9 @@ impl Shared {
             counters,
             clock,
             fills: FillTable::default(),
+            search: SearchRules::default(),
+            holding: Holding::default(),
+            purges: AtomicU64::new(0),
             failure_told: AtomicI64::new(i64::MIN / 2),
             invalidating: AtomicUsize::new(0),
         });
@@ -54,13 +67,36 @@ impl Shared {
         self.clock.now()
     }
 
+    /// Sets how much content of requests may be held for their keys at one time, bytes; 64 MiB if never called. A request
+    /// for which there is no room goes past the cache.
+    pub fn set_content_limit(&self, bytes: u64) {
+        self.holding.set_most(bytes);
+    }
+
+    /// Purges so far, those of other processes included. Counted before they take effect.
+    pub(crate) fn purges(&self) -> u64 {
+        self.purges.load(Ordering::SeqCst)
+    }
+
     /// Removes what `selector` covers from the store, or marks it as stale; answers how many entries that were. Fetches of
     /// it that are under way finish for those who wait, but whoever asks from now on waits for a new one. A purge must
-    /// come through here: the store knows nothing of fetches.
+    /// come through here: the store knows nothing of fetches, nor that what was fetched for one URL may be stored for another
+    /// that stands for it (No-Vary-Search).
     ///
     /// # Errors
     /// As [`millpond_store::Store::remove`].
     pub async fn purge(&self, selector: &Selector, mode: PurgeMode) -> Result<u64, StoreError> {
+        let others = self.search.also_covered(selector);
+        if others.is_empty() {
+            return self.purge_one(selector, mode).await;
+        }
+        // All of them begin at once.
+        let purging = std::iter::once(selector).chain(&others).map(|selector| self.purge_one(selector, mode));
+        join_all(purging).await.into_iter().sum()
+    }
+
+    async fn purge_one(&self, selector: &Selector, mode: PurgeMode) -> Result<u64, StoreError> {
+        self.purges.fetch_add(1, Ordering::SeqCst);
         let mut removing = self.store.remove(selector, mode, self.now());
         // The tiers of this process are purged at the first step, and the rest may take a commit.
         let begun = poll_fn(|context| Poll::Ready(removing.as_mut().poll(context))).await;
@@ -77,7 +113,9 @@ impl Shared {
     /// Purges as [`Shared::purge`] does, waiting only until this process gives out nothing of it any more: that other
     /// processes and the disk know as well is the store's affair from then on. A task sees how that ends and counts it.
     /// Where a store is slow there are only so many of them, because clients can ask for any number of invalidations.
-    pub(crate) async fn invalidate(self: &Arc<Self>, selector: Selector) {
+    /// Answers how many purges that was, for who compares [`Shared::purges`].
+    pub(crate) async fn invalidate(self: &Arc<Self>, selector: Selector) -> u64 {
+        let purges = 1 + self.search.also_covered(&selector).len() as u64;
         let shared = Arc::clone(self);
         let mut purging = Box::pin(async move {
             let _one = Invalidating::of(&shared);
@@ -90,6 +128,7 @@ impl Shared {
         if done.is_pending() && self.invalidating.load(Ordering::Relaxed) <= INVALIDATIONS {
             tokio::spawn(purging);
         }
+        purges
     }
 
     /// Counts what a store could not do, and tells the log now and then: a store that is down fails every request.
@@ -123,8 +162,14 @@ impl Drop for Invalidating<'_> {
 }
 
 impl Above for Shared {
-    fn purged(&self, selector: &Selector, _: PurgeMode, _: Timestamp) {
+    fn purged(&self, selector: &Selector, mode: PurgeMode, now: Timestamp) {
+        self.purges.fetch_add(1, Ordering::SeqCst);
         self.fills.part_with(selector);
+        for more in self.search.also_covered(selector) {
+            // Once begun it is done, without anyone waiting for it.
+            let _ = self.store.remove(&more, mode, now).now_or_never();
+            self.fills.part_with(&more);
+        }
     }
 
     fn uses(&self, _: &Key) -> bool {

@@ -1,16 +1,17 @@
 //! One request through the cache: look, judge, and then serve, validate, fetch or pass on.
 
 use crate::answer::{Answer, EngineError, Outcome};
-use crate::context::{Asked, Exchange, Target};
+use crate::context::{Asked, Exchange};
 use crate::engine::Engine;
 use crate::fill::task::{self, Plan};
 use crate::fill::{Fill, FillKey};
-use crate::hit::{choose, key_of};
+use crate::hit::{choose, key_of_asked};
 use crate::origin::Origin;
 use crate::part::{Wanted, has_parts};
+use crate::search::{self, Equivalent};
 use crate::serve::{Story, from_below, from_entry};
 use crate::told::{self, Forwarded};
-use millpond_exchange::{Key, Method, RequestHead, VarySelector};
+use millpond_exchange::{Key, Method, RequestHead, ResponseHead, Timestamp, VarySelector};
 use millpond_policy::{CacheStatus, Forward, Reason, RequestFacts, RequestFlags, Verdict};
 use millpond_store::{Entry, Epoch, Store as _, StoreError, Variants};
 use std::sync::Arc;
@@ -18,7 +19,10 @@ use std::sync::Arc;
 /// What a lookup found for one request.
 #[derive(Clone)]
 pub(crate) struct Found {
+    /// The request's own key.
     pub key: Key,
+    /// The key under which it waits for others: its own, or that of the URL which stands for its own (No-Vary-Search).
+    pub place: Key,
     pub variants: Variants,
     /// The entry that fits, if one does.
     pub entry: Option<Arc<Entry>>,
@@ -39,7 +43,12 @@ impl Found {
     pub(crate) fn lost(self) -> Self {
         let verdict = Verdict::Unusable(Reason::NothingStored);
         let (variants, wanted) = (Variants::default(), Wanted::Whole);
-        Self { key: self.key, variants, entry: None, verdict, wanted, epoch: self.epoch }
+        Self { variants, entry: None, verdict, wanted, ..self }
+    }
+
+    /// True when a response with this head, stored under `stored`, is one for the URL that is asked for.
+    pub(crate) fn is_answered_by(&self, stored: &Key, head: &ResponseHead) -> bool {
+        search::answers(stored, head, &self.key)
     }
 
     fn why_fetched(&self) -> Reason {
@@ -66,33 +75,80 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.requests.add();
         let facts = RequestFacts::of(&exchange.head);
         if let Some(forwarded) = bypass_reason(&exchange, &facts) {
-            if exchange.context.profile.offline {
-                return Err(self.not_cached(Forwarded { reason: Reason::Offline, ..forwarded }));
-            }
-            return Box::pin(self.bypass(exchange, forwarded)).await;
+            return self.pass_by(exchange, forwarded).await;
         }
-        let asked = Asked::from(exchange);
-        let found = self.find(&asked, &facts).await;
-        match self.serve_found(&asked, &facts, found).await {
+        if exchange.context.keys_content(&exchange.head.method) {
+            return Box::pin(self.handle_with_content(exchange, facts)).await;
+        }
+        self.look_up(Asked::from(exchange), &facts).await
+    }
+
+    pub(crate) async fn pass_by(
+        self: &Arc<Self>,
+        exchange: Exchange,
+        forwarded: Forwarded,
+    ) -> Result<Answer, EngineError> {
+        if exchange.context.profile.offline {
+            return Err(self.not_cached(Forwarded { reason: Reason::Offline, ..forwarded }));
+        }
+        Box::pin(self.bypass(exchange, forwarded)).await
+    }
+
+    /// Answers a request that the store may answer.
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        asked: Asked,
+        facts: &RequestFacts,
+    ) -> Result<Answer, EngineError> {
+        let found = self.find(&asked, facts).await;
+        match self.serve_found(&asked, facts, found).await {
             Ok(answer) => Ok(answer),
             // In a box: every connection has room for this future, and few are fetching.
-            Err(found) => Box::pin(self.fetch_for(asked, &facts, found)).await,
+            Err(found) => Box::pin(self.fetch_for(asked, facts, found)).await,
         }
     }
 
-    /// What is stored for a request. The tier below is asked only where memory has nothing that may be used as it is:
-    /// what memory lacks of a key is older than what it has.
+    /// What is stored for a request: under its own key, else under that of the URL which stands for its own
+    /// (No-Vary-Search).
     pub(crate) async fn find(&self, asked: &Asked, facts: &RequestFacts) -> Found {
-        let key = key_of(target_of(asked), &asked.context).to_key();
+        let key = key_of_asked(asked);
+        let found = self.find_under(asked, facts, key.to_key(), None).await;
+        if found.serves() {
+            return found;
+        }
+        // Only now: what was found may have brought the rule.
+        let Some(equivalent) = self.shared.search.equivalent(&key) else { return found };
+        let place = equivalent.key.to_key();
+        let other = self.find_under(asked, facts, place.clone(), Some(&equivalent)).await;
+        let better = if other.entry.is_some() || found.variants.entries.is_empty() { other } else { found };
+        Found { key: key.to_key(), place, ..better }
+    }
+
+    /// What is stored under `key`. The tier below is asked only where memory has nothing that may be used as it is:
+    /// what memory lacks of a key is older than what it has.
+    async fn find_under(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        key: Key,
+        equivalent: Option<&Equivalent>,
+    ) -> Found {
         let store = &self.shared.store;
         let epoch = store.epoch();
-        let variants = store.lookup(key.as_bytes()).unwrap_or_default();
-        let found = self.judge_stored(asked, facts, key, variants, epoch);
+        let own = |variants: Variants| match equivalent {
+            Some(equivalent) => equivalent.own(variants),
+            None => variants,
+        };
+        let variants = own(store.lookup(key.as_bytes()).unwrap_or_default());
+        let found = judged(asked, facts, key, variants, epoch, self.now());
         if store.below().is_none() || found.serves() || found.variants.complete {
             return found;
         }
         match store.variants(&found.key).await {
-            Ok(variants) => self.judge_stored(asked, facts, found.key, variants, epoch),
+            Ok(variants) => {
+                self.shared.search.learn_stored(&variants);
+                judged(asked, facts, found.key, own(variants), epoch, self.now())
+            }
             Err(error) => {
                 self.shared.store_failed(&error);
                 let unavailable = found.entry.is_none();
@@ -101,23 +157,6 @@ impl<O: Origin> Engine<O> {
                 Found { verdict, ..found }
             }
         }
-    }
-
-    fn judge_stored(
-        &self,
-        asked: &Asked,
-        facts: &RequestFacts,
-        key: Key,
-        variants: Variants,
-        epoch: Epoch,
-    ) -> Found {
-        let entry = choose(&variants, &asked.head).map(Arc::clone);
-        let verdict = match &entry {
-            Some(entry) => millpond_policy::reuse(&entry.record, facts, self.now(), &asked.context.profile),
-            None if variants.entries.is_empty() => Verdict::Unusable(Reason::NothingStored),
-            None => Verdict::Unusable(Reason::VaryMismatch),
-        };
-        Found { key, variants, entry, verdict, wanted: Wanted::Whole, epoch }
     }
 
     /// Answers from the store; a stale entry is refreshed behind the answer. Gives back what must be fetched: where the
@@ -159,7 +198,7 @@ impl<O: Origin> Engine<O> {
         if entry.body.is_some() {
             return from_entry(entry, &asked.head, facts, story);
         }
-        match from_below(&self.shared.store, entry, &asked.head, facts, story).await {
+        match from_below(&self.shared, entry, &asked.head, facts, story).await {
             Ok(answer) => Some(answer),
             // Evicted or purged between lookup and read.
             Err(StoreError::Gone) => None,
@@ -176,14 +215,16 @@ impl<O: Origin> Engine<O> {
         facts: &RequestFacts,
         found: Found,
     ) -> Result<Answer, EngineError> {
+        let found = match self.serve_language(&asked, facts, found).await {
+            Ok(answer) => return Ok(answer),
+            Err(found) => found,
+        };
         // Where nothing whole is stored, parts may do.
         let mut found = match self.serve_part(&asked, facts, found).await {
             Ok(answer) => return Ok(answer),
             Err(found) => found,
         };
-        let reason = found.why_fetched();
-        let why = if has_parts(&asked, &found) { Forward::Partial } else { forward_of(&found) };
-        let forwarded = Forwarded { why, reason };
+        let forwarded = forwarded(&asked, &found);
         if facts.only_if_cached() || asked.context.profile.offline {
             return Err(self.not_cached(forwarded));
         }
@@ -206,45 +247,21 @@ impl<O: Origin> Engine<O> {
     /// Fetches the whole without anyone waiting, unless that is under way already.
     pub(crate) fn refresh_behind(self: &Arc<Self>, asked: &Asked, found: &Found) {
         let place = FillKey {
-            key: found.key.clone(),
+            key: found.place.clone(),
             selectors: found.entry.as_ref().map(|entry| entry.record.vary.clone()).unwrap_or_default(),
         };
         let Some(fill) = self.shared.fills.enter_detached(&place) else { return };
         self.start(fill, self.plan(asked, found, Some(place), false), None);
     }
 
-    /// What a fetch for this request sends: the client's own preconditions and ranges would make the response unfit for
-    /// everyone else. They stay where nobody else is to have it and nothing stored could be confirmed by the answer: what
-    /// is never stored would otherwise never be a 304 either.
+    /// As [`planned`], with the epoch that a purge must not have overtaken.
     pub(crate) fn plan(&self, asked: &Asked, found: &Found, place: Option<FillKey>, interim: bool) -> Plan {
-        // What is fetched behind the answer to a HEAD is what a GET would get: only that can be stored.
-        let mut request = RequestHead { method: Method::GET, ..asked.head.clone() };
-        let nothing_to_confirm = found.variants.entries.is_empty() || found.wanted.is_new_part();
-        let own_conditions = place.is_none() && nothing_to_confirm;
-        if !own_conditions {
-            found.wanted.remove_conditions(&mut request.fields);
-        }
-        let (stored, selected) = match &found.wanted {
-            Wanted::Part { validate: Some(part) } => (vec![Arc::clone(part)], Some(0)),
-            Wanted::Part { validate: None } => (Vec::new(), None),
-            Wanted::Whole | Wanted::Rest { .. } => (found.variants.entries.to_vec(), found.selected()),
+        // What a stored part becomes a piece of must not be older than a purge that covers the part.
+        let epoch = match found.wanted {
+            Wanted::Rest { .. } => found.epoch,
+            Wanted::Whole | Wanted::Part { .. } => self.shared.store.epoch(),
         };
-        Plan {
-            own_conditions: own_conditions && RequestFacts::of(&request).is_conditional(),
-            place,
-            key: found.key.clone(),
-            request,
-            stored,
-            selected,
-            wanted: found.wanted.clone(),
-            context: Arc::clone(&asked.context),
-            // What a stored part becomes a piece of must not be older than a purge that covers the part.
-            epoch: match found.wanted {
-                Wanted::Rest { .. } => found.epoch,
-                Wanted::Whole | Wanted::Part { .. } => self.shared.store.epoch(),
-            },
-            interim: if interim { asked.interim.clone() } else { None },
-        }
+        planned(asked, found, place, interim, epoch)
     }
 
     /// Runs `plan` apart from this request.
@@ -258,6 +275,70 @@ impl<O: Origin> Engine<O> {
     }
 }
 
+/// What is stored for a request, and the verdict on the entry that fits.
+pub(crate) fn judged(
+    asked: &Asked,
+    facts: &RequestFacts,
+    key: Key,
+    variants: Variants,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Found {
+    let entry = choose(&variants, &asked.head).map(Arc::clone);
+    let verdict = match &entry {
+        Some(entry) => millpond_policy::reuse(&entry.record, facts, now, &asked.context.profile),
+        None if variants.entries.is_empty() => Verdict::Unusable(Reason::NothingStored),
+        None => Verdict::Unusable(Reason::VaryMismatch),
+    };
+    Found { place: key.clone(), key, variants, entry, verdict, wanted: Wanted::Whole, epoch }
+}
+
+/// Why a request that nothing stored answers goes to the origin.
+pub(crate) fn forwarded(asked: &Asked, found: &Found) -> Forwarded {
+    let why = if has_parts(asked, found) { Forward::Partial } else { forward_of(found) };
+    Forwarded { why, reason: found.why_fetched() }
+}
+
+/// What a fetch for this request sends: the client's own preconditions and ranges would make the response unfit for
+/// everyone else. They stay where nobody else is to have it and nothing stored could be confirmed by the answer: what
+/// is never stored would otherwise never be a 304 either.
+pub(crate) fn planned(
+    asked: &Asked,
+    found: &Found,
+    place: Option<FillKey>,
+    interim: bool,
+    epoch: Epoch,
+) -> Plan {
+    let mut request = asked.head.clone();
+    if asked.content.is_none() {
+        // What is fetched behind the answer to a HEAD is what a GET would get: only that can be stored.
+        request.method = Method::GET;
+    }
+    let nothing_to_confirm = found.variants.entries.is_empty() || found.wanted.is_new_part();
+    let own_conditions = place.is_none() && nothing_to_confirm;
+    if !own_conditions {
+        found.wanted.remove_conditions(&mut request.fields);
+    }
+    let (stored, selected) = match &found.wanted {
+        Wanted::Part { validate: Some(part) } => (vec![Arc::clone(part)], Some(0)),
+        Wanted::Part { validate: None } => (Vec::new(), None),
+        Wanted::Whole | Wanted::Rest { .. } => (found.variants.entries.to_vec(), found.selected()),
+    };
+    Plan {
+        own_conditions: own_conditions && RequestFacts::of(&request).is_conditional(),
+        place,
+        key: found.key.clone(),
+        request,
+        content: asked.content.clone(),
+        stored,
+        selected,
+        wanted: found.wanted.clone(),
+        context: Arc::clone(&asked.context),
+        epoch,
+        interim: if interim { asked.interim.clone() } else { None },
+    }
+}
+
 /// What is told of an answer by a verdict that lets an entry answer.
 pub(crate) fn told_of(verdict: &Verdict) -> Option<(Outcome, CacheStatus<'static>)> {
     match *verdict {
@@ -267,13 +348,7 @@ pub(crate) fn told_of(verdict: &Verdict) -> Option<(Outcome, CacheStatus<'static
     }
 }
 
-fn target_of(asked: &Asked) -> Target<'_> {
-    let head = &asked.head;
-    let (authority, path_and_query) = (&head.authority, &head.path_and_query);
-    Target { scheme: head.scheme, authority, path_and_query, client_scheme: asked.client_scheme }
-}
-
-fn forward_of(found: &Found) -> Forward {
+pub(crate) fn forward_of(found: &Found) -> Forward {
     match (&found.entry, &found.verdict) {
         (None, _) if found.variants.entries.is_empty() => Forward::UriMiss,
         (None, _) => Forward::VaryMiss,
@@ -290,8 +365,10 @@ fn is_request_directive(reason: Reason) -> bool {
 }
 
 /// Why a request goes past the cache, if it does.
-fn bypass_reason(exchange: &Exchange, facts: &RequestFacts) -> Option<Forwarded> {
-    if exchange.head.method != Method::GET && exchange.head.method != Method::HEAD {
+pub(crate) fn bypass_reason(exchange: &Exchange, facts: &RequestFacts) -> Option<Forwarded> {
+    let method = &exchange.head.method;
+    let keyed = exchange.context.keys_content(method);
+    if !keyed && *method != Method::GET && *method != Method::HEAD {
         return Some(Forwarded { why: Forward::Method, reason: Reason::Method });
     }
     if let Some(reason) = exchange.pass {
@@ -300,10 +377,14 @@ fn bypass_reason(exchange: &Exchange, facts: &RequestFacts) -> Option<Forwarded>
     if exchange.upgrade {
         return Some(Forwarded { why: Forward::Bypass, reason: Reason::Upgrade });
     }
-    if exchange.body.length() != Some(0) {
+    if !keyed && exchange.body.length() != Some(0) {
         return Some(Forwarded { why: Forward::Bypass, reason: Reason::RequestBody });
     }
-    facts.is_for_origin().then_some(Forwarded { why: Forward::Bypass, reason: Reason::Precondition })
+    // What a condition or a range means in a POST, only the origin knows (RFC 9110 sections 13.1.2 and 14.2).
+    let own_meaning = facts.is_conditional() || facts.has(RequestFlags::RANGE);
+    let posted = *method == Method::POST && own_meaning;
+    (posted || facts.is_for_origin())
+        .then_some(Forwarded { why: Forward::Bypass, reason: Reason::Precondition })
 }
 
 /// The values of the fields the stored responses of a key vary on: requests that agree on these share a fetch.

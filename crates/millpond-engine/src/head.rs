@@ -5,6 +5,7 @@ use crate::context::Asked;
 use crate::engine::Engine;
 use crate::handle::Found;
 use crate::origin::{Origin, OriginRequest};
+use crate::slow::FetchedInTime;
 use crate::told::Forwarded;
 use millpond_exchange::{RequestHead, ResponseHead};
 use millpond_policy::{Fate, Freshened, HeadEffect, RequestFacts, StaleCause, Stored, Times};
@@ -27,9 +28,13 @@ impl<O: Origin> Engine<O> {
             body: millpond_exchange::Body::Empty,
             interim: asked.interim.clone(),
         };
-        let mut response = match self.fetch(request).await {
-            Ok(response) => response,
-            Err(error) => return self.failed(&asked, facts, &found, forwarded, error).await,
+        let fetched = self.fetched_in_time(&asked, facts, &found, request).await;
+        let mut response = match fetched {
+            FetchedInTime::Fetched(Ok(response)) => response,
+            FetchedInTime::Fetched(Err(error)) => {
+                return self.failed(&asked, facts, &found, forwarded, error).await;
+            }
+            FetchedInTime::Stale(answer) => return Ok(*answer),
         };
         let status = response.head.status.as_u16();
         if let Some(answer) = self.stale_instead(&asked, facts, &found, StaleCause::Status(status)).await {

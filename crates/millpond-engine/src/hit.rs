@@ -2,9 +2,10 @@
 //! parsing of what memory holds.
 
 use crate::answer::{Answer, Outcome};
-use crate::context::{Context, Target};
+use crate::context::{Asked, Context, Target};
 use crate::engine::Engine;
 use crate::origin::Origin;
+use crate::search::Equivalent;
 use crate::serve::{Story, from_entry};
 use crate::told;
 use millpond_exchange::{KeyBuf, KeyParts, Method, Record, RequestHead};
@@ -14,13 +15,28 @@ use std::sync::Arc;
 
 /// The key of a GET or HEAD for `target` on a route.
 pub(crate) fn key_of(target: Target<'_>, context: &Context) -> KeyBuf {
+    key_parts(target, context).to_buf()
+}
+
+/// The key of a request: with its method and its content, where these belong to it (RFC 10008 section 2.7).
+pub(crate) fn key_of_asked(asked: &Asked) -> KeyBuf {
+    let head = &asked.head;
+    let (authority, path_and_query) = (&*head.authority, &*head.path_and_query);
+    let target =
+        Target { scheme: head.scheme, authority, path_and_query, client_scheme: asked.client_scheme };
+    let parts = key_parts(target, &asked.context);
+    match &asked.content {
+        Some(content) => parts.with_method(&head.method).with_body_digest(&content.digest).to_buf(),
+        None => parts.to_buf(),
+    }
+}
+
+fn key_parts<'a>(target: Target<'a>, context: &'a Context) -> KeyParts<'a> {
     let parts =
         KeyParts::new(target.scheme, target.authority, target.path_and_query).with_query(&context.query);
     match target.client_scheme {
-        Some(scheme) => {
-            parts.with_field("x-forwarded-proto", Some(scheme.as_str().as_bytes().into())).to_buf()
-        }
-        None => parts.to_buf(),
+        Some(scheme) => parts.with_field("x-forwarded-proto", Some(scheme.as_str().as_bytes().into())),
+        None => parts,
     }
 }
 
@@ -57,13 +73,36 @@ impl<O: Origin> Engine<O> {
         let mut judged =
             found.as_ref().map_or(Judged::Nothing, |found| self.judge_hit(found, head, &facts, context));
         // The tier below is asked under the same condition as in [`Engine::find`].
-        if matches!(judged, Judged::Nothing) && !found.is_some_and(|found| found.complete) {
-            judged = self.judge_hit(&store.lookup_below(&key.to_key())?, head, &facts, context);
+        if matches!(judged, Judged::Nothing)
+            && !found.is_some_and(|found| found.complete)
+            && let Some(below) = store.lookup_below(&key.to_key())
+        {
+            self.shared.search.learn_stored(&below);
+            judged = self.judge_hit(&below, head, &facts, context);
+        }
+        if matches!(judged, Judged::Nothing)
+            && let Some(equivalent) = self.shared.search.equivalent(&key)
+        {
+            judged = self.judge_equivalent(&equivalent, head, &facts, context);
         }
         let Judged::Answer(answer) = judged else { return None };
         self.shared.counters.requests.add();
         self.shared.counters.hits.add();
         Some(answer)
+    }
+
+    /// As for the request's own key, under that of the URL which stands for its own (No-Vary-Search).
+    fn judge_equivalent(
+        &self,
+        equivalent: &Equivalent,
+        head: &RequestHead,
+        facts: &RequestFacts,
+        context: &Context,
+    ) -> Judged {
+        let store = &self.shared.store;
+        let below = || store.lookup_below(&equivalent.key.to_key());
+        let found = store.lookup(equivalent.key.as_bytes()).or_else(below);
+        found.map_or(Judged::Nothing, |found| self.judge_hit(&equivalent.own(found), head, facts, context))
     }
 
     fn judge_hit(

@@ -6,22 +6,29 @@
 mod answer;
 mod bypass;
 mod clock;
+mod content;
 mod context;
 mod counters;
 mod engine;
+pub mod explain;
 mod fill;
 mod handle;
 mod head;
 mod hit;
+mod language;
+mod multipart;
 mod origin;
 mod part;
+mod posted;
+mod search;
 mod serve;
 mod shared_fetch;
+mod slow;
 mod told;
 
 pub use answer::{Answer, AnswerHead, EngineError, Outcome};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use context::{Context, Exchange, RangeFill, Target};
+pub use context::{CachePost, ContentKeys, Context, Exchange, RangeFill, Target};
 pub use counters::{Counter, Counters, CountersSnapshot};
 pub use engine::{Engine, Shared};
 pub use origin::{

@@ -6,18 +6,34 @@
 use crate::answer::{Answer, EngineError, Outcome};
 use crate::context::{Asked, RangeFill};
 use crate::engine::Engine;
-use crate::fill::Fill;
-use crate::handle::{Found, told_of};
+use crate::fill::{Fill, FillKey};
+use crate::handle::{Found, selectors, told_of};
 use crate::origin::Origin;
-use crate::serve::{Story, has_what_is_asked};
+use crate::serve::{Story, Whence, first_byte, from_several, has_what_is_asked, is_coded};
+use crate::shared_fetch::{Waited, vary_names};
 use crate::told::Forwarded;
-use millpond_exchange::{Fields, Record};
-use millpond_policy::{Completion, Fetch, Forward, RANGE_FILL_MAX, Reason, RequestFacts, RequestFlags};
-use millpond_store::Entry;
+use millpond_exchange::{Fields, Record, Timestamp};
+use millpond_policy::{
+    Completion, Fetch, Forward, PartRange, RANGE_FILL_MAX, Reason, RequestFacts, RequestFlags, Stored,
+    Verdict,
+};
+use millpond_store::{Entry, StoreError};
 use std::sync::Arc;
 
-/// Up to this length, bytes, a request for a part waits for the whole instead of being forwarded beside it.
+/// Up to this length, bytes, a request for a part waits for the whole instead of being forwarded beside it. As far behind what
+/// has come of the whole it may begin, where that is on its way.
 const WORTH_WAITING_FOR: u64 = 1024 * 1024;
+
+/// A stored part of up to this length, bytes, is joined with whatever goes on where it ends...
+const JOINED_ALWAYS: u64 = 1024 * 1024;
+/// ...and a longer one with what is at least one part in this many of it.
+const JOINED_PART: u64 = 4;
+
+/// Whether a stored part is joined, for a request for a range, with `added` bytes that go on where it ends. The part is
+/// copied, and the client waits for that: one that reads on in small steps would have all of it copied with each of them.
+pub(crate) fn is_worth_joining(part: &Entry, added: u64) -> bool {
+    part.body_len <= JOINED_ALWAYS.max(added.saturating_mul(JOINED_PART))
+}
 
 /// What a fetch is to bring.
 #[derive(Clone)]
@@ -94,7 +110,141 @@ pub(crate) fn has_parts(asked: &Asked, found: &Found) -> bool {
 }
 
 fn has(part: &Entry, asked: &Asked, facts: &RequestFacts) -> bool {
-    has_what_is_asked(&part.record, &asked.head, facts, part.body_len)
+    let from = Whence { record: &part.record, head: &part.head, length: Some(part.body_len) };
+    has_what_is_asked(from, &asked.head, facts)
+}
+
+/// The parts that have what is asked for, each with the verdict on it.
+pub(crate) fn usable_parts(
+    asked: &Asked,
+    facts: &RequestFacts,
+    found: &Found,
+    now: Timestamp,
+) -> Vec<(Arc<Entry>, Verdict)> {
+    let profile = &asked.context.profile;
+    let usable = parts(asked, found).into_iter().filter(|part| has(part, asked, facts));
+    let judged = |part: Arc<Entry>| {
+        let verdict = millpond_policy::reuse(&part.record, facts, now, profile);
+        (part, verdict)
+    };
+    usable.map(judged).collect()
+}
+
+/// Several ranges, each out of a stored part, where no single one has all of them.
+pub(crate) struct PartsTogether {
+    /// The newest of the parts, whose head they are given under.
+    pub newest: Arc<Entry>,
+    /// Each range with its part, in the order in which they are sent.
+    pub ranges: Vec<(Arc<Entry>, PartRange)>,
+    /// The part with the least freshness left: the answer is no fresher than that.
+    pub oldest: Arc<Entry>,
+    /// The verdict on that one.
+    pub verdict: Verdict,
+}
+
+/// The usable parts that have what is asked for together.
+pub(crate) fn usable_together(
+    asked: &Asked,
+    facts: &RequestFacts,
+    found: &Found,
+    now: Timestamp,
+) -> Option<PartsTogether> {
+    // What a precondition means of several stored responses at once is left to the origin.
+    if !facts.has(RequestFlags::RANGE) || facts.is_conditional() {
+        return None;
+    }
+    let profile = &asked.context.profile;
+    let verdict = |part: &Entry| millpond_policy::reuse(&part.record, facts, now, profile);
+    let mut parts = parts(asked, found);
+    parts.retain(|part| told_of(&verdict(part)).is_some());
+    let newest = parts.first().filter(|newest| !is_coded(&newest.head)).map(Arc::clone)?;
+    let stored: Vec<_> =
+        parts.iter().map(|part| (Stored { record: &part.record, head: &part.head }, part.body_len)).collect();
+    let ranges = millpond_policy::parts_together(&asked.head.fields, facts, &stored)?;
+    let ranges: Vec<_> =
+        ranges.into_iter().map(|(index, range)| (Arc::clone(&parts[index]), range)).collect();
+    let freshness = |part: &&Arc<Entry>| millpond_policy::time_to_live(&part.record, now, profile);
+    let oldest = ranges.iter().map(|(part, _)| part).min_by_key(freshness).map(Arc::clone)?;
+    Some(PartsTogether { newest, ranges, verdict: verdict(&oldest), oldest })
+}
+
+/// What a request that nothing stored answers makes the engine fetch.
+pub(crate) struct Needed {
+    /// For this request.
+    pub wanted: Wanted,
+    /// The whole is fetched besides, and nobody waits for it.
+    pub whole_behind: bool,
+}
+
+/// What is to be fetched for a request that nothing stored answers.
+pub(crate) fn needed(asked: &Asked, facts: &RequestFacts, found: &Found) -> Needed {
+    let range = facts.has(RequestFlags::RANGE);
+    let whole = Needed { wanted: Wanted::Whole, whole_behind: false };
+    if found.entry.is_some() {
+        return whole;
+    }
+    let parts = parts(asked, found);
+    let whole_behind = match if range { range_fills(asked, &parts) } else { RangeFills::Nothing } {
+        RangeFills::Waiting => return whole,
+        RangeFills::Behind => true,
+        RangeFills::Nothing => false,
+    };
+    let confirmable = |part: &&Arc<Entry>| {
+        let validators = millpond_policy::conditional_part_request(&part.record, &asked.head.fields);
+        range && has(part, asked, facts) && validators.is_some()
+    };
+    if let Some(part) = parts.iter().find(confirmable) {
+        return Needed { wanted: Wanted::Part { validate: Some(Arc::clone(part)) }, whole_behind };
+    }
+    for part in &parts {
+        let fields = &asked.head.fields;
+        let missing = millpond_policy::missing_for(fields, facts, part.body_len, &part.record);
+        if let Completion::Fetch(fetch) = missing
+            && (!range || is_worth_joining(part, missing_len(&fetch, &part.record)))
+        {
+            let wanted = Wanted::Rest { part: Arc::clone(part), fetch, for_range: range };
+            return Needed { wanted, whole_behind };
+        }
+    }
+    let wanted = if range { Wanted::Part { validate: None } } else { Wanted::Whole };
+    Needed { wanted, whole_behind }
+}
+
+/// Bytes that a fetch is to bring, as far as that is known.
+fn missing_len(fetch: &Fetch, part: &Record) -> u64 {
+    let end = fetch.last.map(|last| last.saturating_add(1)).or(complete_len(part));
+    end.map_or(u64::MAX, |end| end.saturating_sub(fetch.first))
+}
+
+/// What a request for a range does about the whole.
+enum RangeFills {
+    /// Nothing.
+    Nothing,
+    /// It waits for the whole.
+    Waiting,
+    /// The whole is fetched behind it.
+    Behind,
+}
+
+fn range_fills(asked: &Asked, parts: &[Arc<Entry>]) -> RangeFills {
+    let complete_len = parts.iter().find_map(|part| complete_len(&part.record));
+    match asked.context.range_fill {
+        RangeFill::Off => RangeFills::Nothing,
+        RangeFill::First => RangeFills::Waiting,
+        RangeFill::Second => match complete_len.filter(|len| *len <= RANGE_FILL_MAX) {
+            None => RangeFills::Nothing,
+            Some(len) if len <= WORTH_WAITING_FOR => RangeFills::Waiting,
+            Some(_) => RangeFills::Behind,
+        },
+    }
+}
+
+/// What is told of a fetch that answers a request for a range and no other.
+pub(crate) fn forwarded_for_part(wanted: &Wanted, forwarded: Forwarded) -> Forwarded {
+    match wanted {
+        Wanted::Part { validate: Some(_) } => Forwarded { why: Forward::Stale, reason: Reason::Stale },
+        _ => Forwarded { reason: Reason::RangeNotStored, ..forwarded },
+    }
 }
 
 impl<O: Origin> Engine<O> {
@@ -105,62 +255,81 @@ impl<O: Origin> Engine<O> {
         facts: &RequestFacts,
         found: Found,
     ) -> Result<Answer, Found> {
-        for part in parts(asked, &found).iter().filter(|part| has(part, asked, facts)) {
-            let verdict = millpond_policy::reuse(&part.record, facts, self.now(), &asked.context.profile);
-            let Some((outcome, status)) = told_of(&verdict) else { continue };
+        for (part, verdict) in &usable_parts(asked, facts, &found, self.now()) {
+            let Some((outcome, status)) = told_of(verdict) else { continue };
             let age = Some(millpond_policy::current_age(&part.record, self.now()));
             if let Some(answer) = self.answer_from(part, asked, facts, Story { age, outcome, status }).await {
-                let counters = &self.shared.counters;
-                let counter = if outcome == Outcome::Hit { &counters.hits } else { &counters.stale_hits };
-                counter.add();
+                self.count_part(outcome);
                 return Ok(answer);
             }
         }
-        Err(found)
+        match self.serve_parts_together(asked, facts, &found).await {
+            Some(answer) => Ok(answer),
+            None => Err(found),
+        }
     }
 
-    /// What is to be fetched for a request that nothing stored answers.
-    pub(crate) fn wanted(self: &Arc<Self>, asked: &Asked, facts: &RequestFacts, found: &Found) -> Wanted {
-        let range = facts.has(RequestFlags::RANGE);
-        if found.entry.is_some() {
-            return Wanted::Whole;
-        }
-        let parts = parts(asked, found);
-        if range && self.fills_for_range(asked, found, &parts) {
-            return Wanted::Whole;
-        }
-        let confirmable = |part: &&Arc<Entry>| {
-            let validators = millpond_policy::conditional_part_request(&part.record, &asked.head.fields);
-            range && has(part, asked, facts) && validators.is_some()
-        };
-        if let Some(part) = parts.iter().find(confirmable) {
-            return Wanted::Part { validate: Some(Arc::clone(part)) };
-        }
-        for part in &parts {
-            let fields = &asked.head.fields;
-            let missing = millpond_policy::missing_for(fields, facts, part.body_len, &part.record);
-            if let Completion::Fetch(fetch) = missing {
-                return Wanted::Rest { part: Arc::clone(part), fetch, for_range: range };
+    async fn serve_parts_together(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+    ) -> Option<Answer> {
+        let PartsTogether { newest, ranges, oldest, verdict } =
+            usable_together(asked, facts, found, self.now())?;
+        let (outcome, status) = told_of(&verdict)?;
+        let age = Some(millpond_policy::current_age(&oldest.record, self.now()));
+        match from_several(&self.shared, &newest.head, &ranges, Story { age, outcome, status }).await {
+            Ok(answer) => {
+                self.count_part(outcome);
+                Some(answer)
+            }
+            Err(StoreError::Gone) => None,
+            Err(error) => {
+                self.shared.store_failed(&error);
+                None
             }
         }
-        if range { Wanted::Part { validate: None } } else { Wanted::Whole }
     }
 
-    /// Whether a request for a range makes the engine fetch the whole, and waits for it. Where the whole is long, it is
-    /// fetched behind the request, which gets its range from the origin without waiting.
-    fn fills_for_range(self: &Arc<Self>, asked: &Asked, found: &Found, parts: &[Arc<Entry>]) -> bool {
-        let complete_len = parts.iter().find_map(|part| complete_len(&part.record));
-        match asked.context.range_fill {
-            RangeFill::Off => false,
-            RangeFill::First => true,
-            RangeFill::Second => match complete_len.filter(|len| *len <= RANGE_FILL_MAX) {
-                None => false,
-                Some(len) if len <= WORTH_WAITING_FOR => true,
-                Some(_) => {
-                    self.refresh_behind(asked, found);
-                    false
-                }
-            },
+    fn count_part(&self, outcome: Outcome) {
+        let counters = &self.shared.counters;
+        let counter = if outcome == Outcome::Hit { &counters.hits } else { &counters.stale_hits };
+        counter.add();
+    }
+
+    /// What is to be fetched for a request that nothing stored answers. Where the whole is long, it is fetched behind the
+    /// request, which gets its range from the origin without waiting.
+    pub(crate) fn wanted(self: &Arc<Self>, asked: &Asked, facts: &RequestFacts, found: &Found) -> Wanted {
+        let Needed { wanted, whole_behind } = needed(asked, facts, found);
+        if whole_behind {
+            self.refresh_behind(asked, found);
+        }
+        wanted
+    }
+
+    /// Answers a request for a range from a fill under way that brings the whole, where that has come far enough.
+    async fn from_fill_under_way(
+        self: &Arc<Self>,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: &Found,
+        forwarded: Forwarded,
+    ) -> Option<Answer> {
+        if !found.wanted.is_new_part() || facts.has(RequestFlags::NO_STORE) {
+            return None;
+        }
+        let names = vary_names(found.variants.entries.iter().map(|entry| &entry.record));
+        let place = FillKey { key: found.place.clone(), selectors: selectors(&asked.head, &names) };
+        let member = self.shared.fills.join(&place, facts.names_user(), self.now())?;
+        let (head, received) = member.streaming()?;
+        let first = first_byte(&head, &asked.head, facts)?;
+        if first > received.saturating_add(WORTH_WAITING_FOR) {
+            return None;
+        }
+        match self.wait(asked, facts, found, forwarded, member).await {
+            Waited::Answer(answer) => Some(*answer),
+            _ => None,
         }
     }
 
@@ -172,10 +341,10 @@ impl<O: Origin> Engine<O> {
         found: Found,
         forwarded: Forwarded,
     ) -> Result<Answer, EngineError> {
-        let forwarded = match found.wanted {
-            Wanted::Part { validate: Some(_) } => Forwarded { why: Forward::Stale, reason: Reason::Stale },
-            _ => Forwarded { reason: Reason::RangeNotStored, ..forwarded },
-        };
+        if let Some(answer) = self.from_fill_under_way(&asked, facts, &found, forwarded).await {
+            return Ok(answer);
+        }
+        let forwarded = forwarded_for_part(&found.wanted, forwarded);
         let fill = Fill::new(false);
         let member = fill.join();
         self.lead(&asked, facts, &found, forwarded, fill, member, None).await

@@ -9,8 +9,9 @@ use crate::handle::{Found, selectors};
 use crate::hit::choose;
 use crate::origin::{Origin, OriginError, OriginFault};
 use crate::serve::{Story, from_fill};
+use crate::slow::InTime;
 use crate::told::{self, Forwarded};
-use millpond_exchange::{Record, RecordFlags};
+use millpond_exchange::{Key, Record, RecordFlags};
 use millpond_policy::{RequestFacts, RequestFlags, StaleCause, Verdict};
 use millpond_store::Entry;
 use std::sync::Arc;
@@ -20,10 +21,12 @@ use tokio::sync::oneshot;
 const ROUNDS: usize = 3;
 
 /// What a waiter makes of a fill.
-enum Waited {
+pub(crate) enum Waited {
     Answer(Box<Answer>),
     /// The response varies on these fields, and this request's values are others.
     OtherVariant(Vec<Box<str>>),
+    /// The response is not one for this request's URL (No-Vary-Search).
+    OtherUrl,
     /// Nothing here for anyone but the leader.
     Alone,
     /// Nothing here for anyone but the leader because of who that is; another one may do better.
@@ -43,9 +46,14 @@ impl<O: Origin> Engine<O> {
         // The answer to a request that forbids storing is for that request, whatever it says.
         let rounds = if facts.has(RequestFlags::NO_STORE) { 0 } else { ROUNDS };
         let mut forgiven = false;
+        // What came for an equivalent URL was not for this one, so this one waits by itself.
+        let mut own_url = false;
         for _ in 0..rounds {
-            let place = FillKey { key: found.key.clone(), selectors: selectors(&asked.head, &names) };
-            let unchanged = || self.has_not_changed(&asked, &found);
+            if own_url {
+                found.place = found.key.clone();
+            }
+            let place = FillKey { key: found.place.clone(), selectors: selectors(&asked.head, &names) };
+            let unchanged = || self.has_not_changed(&asked, &found, own_url);
             match self.shared.fills.enter(&place, facts.names_user(), self.now(), unchanged) {
                 Role::Alone => break,
                 Role::Changed => {
@@ -72,6 +80,7 @@ impl<O: Origin> Engine<O> {
                         names.sort_unstable();
                         names.dedup();
                     }
+                    Waited::OtherUrl => own_url = true,
                     Waited::Again => {}
                     Waited::Alone => break,
                 },
@@ -83,12 +92,19 @@ impl<O: Origin> Engine<O> {
     }
 
     /// False when another fill has brought something for this request since `found` was looked up.
-    fn has_not_changed(&self, asked: &Asked, found: &Found) -> bool {
-        let variants = self.shared.store.lookup(found.key.as_bytes()).unwrap_or_default();
-        match (choose(&variants, &asked.head), &found.entry) {
+    fn has_not_changed(&self, asked: &Asked, found: &Found, own_url: bool) -> bool {
+        let now = |key: &Key| {
+            let variants = self.shared.store.lookup(key.as_bytes())?;
+            choose(&variants, &asked.head).cloned()
+        };
+        // A rule that came meanwhile has brought it to another place.
+        let moved = !own_url && self.shared.search.meeting_place(&found.key) != found.place;
+        let elsewhere = || if found.place == found.key { None } else { now(&found.key) };
+        match (now(&found.place).or_else(elsewhere), &found.entry) {
+            _ if moved => false,
             // What came up from below is another copy of the same.
             (Some(now), Some(then)) => {
-                Arc::ptr_eq(now, then) || (now.id == then.id && now.record == then.record)
+                Arc::ptr_eq(&now, then) || (now.id == then.id && now.record == then.record)
             }
             (None, _) => true,
             (Some(_), None) => false,
@@ -107,8 +123,19 @@ impl<O: Origin> Engine<O> {
         place: Option<FillKey>,
     ) -> Result<Answer, EngineError> {
         let (own, owned) = oneshot::channel();
+        let shared = place.is_some();
         self.start(fill, self.plan(asked, found, place, true), Some(own));
-        match member.stage().await {
+        let came = match self.in_time(asked, facts, found, &mut member).await {
+            InTime::Stage(stage) => stage,
+            InTime::Stale(answer) => {
+                // One that others cannot join ends with its request: nobody bounds how many there are.
+                if shared {
+                    member.detach();
+                }
+                return Ok(*answer);
+            }
+        };
+        match came {
             Stage::Streaming(head) => match self.lead_stream(asked, facts, forwarded, &head, member) {
                 Some(answer) => Ok(answer),
                 None => Box::pin(self.fetch_anew(asked, facts, found, forwarded)).await,
@@ -156,8 +183,11 @@ impl<O: Origin> Engine<O> {
         member: Membership,
     ) -> Option<Answer> {
         let status = forwarded.stored(head.status.as_u16());
-        let story = Story { age: None, outcome: Outcome::Miss, status };
         let derived = !head.verbatim && (facts.is_conditional() || facts.has(RequestFlags::RANGE));
+        // The stored head has no Age (RFC 9111 section 5.1); what the origin sent may have.
+        let aged = derived && head.origin_head.fields.contains("age");
+        let age = aged.then(|| millpond_policy::current_age(&head.record, self.now()));
+        let story = Story { age, outcome: Outcome::Miss, status };
         let answer = if derived {
             from_fill(head, member, &asked.head, facts, story)?
         } else {
@@ -202,7 +232,7 @@ impl<O: Origin> Engine<O> {
         }
     }
 
-    async fn wait(
+    pub(crate) async fn wait(
         self: &Arc<Self>,
         asked: &Asked,
         facts: &RequestFacts,
@@ -210,7 +240,15 @@ impl<O: Origin> Engine<O> {
         forwarded: Forwarded,
         mut member: Membership,
     ) -> Waited {
-        match member.stage().await {
+        let came = match self.in_time(asked, facts, found, &mut member).await {
+            InTime::Stage(stage) => stage,
+            InTime::Stale(answer) => {
+                member.detach();
+                return Waited::Answer(answer);
+            }
+        };
+        match came {
+            Stage::Streaming(head) if !found.is_answered_by(&head.key, &head.head) => Waited::OtherUrl,
             Stage::Streaming(head) => match self.misfit(&head.record, asked, facts) {
                 None => {
                     let age = Some(millpond_policy::current_age(&head.record, self.now()));
@@ -227,6 +265,9 @@ impl<O: Origin> Engine<O> {
                 Some(other) => other,
             },
             Stage::Refreshed { shared: false, .. } => Waited::Again,
+            Stage::Refreshed { entry, .. } if !found.is_answered_by(&entry.key, &entry.head) => {
+                Waited::OtherUrl
+            }
             Stage::Refreshed { entry, .. } => match self.misfit(&entry.record, asked, facts) {
                 None => match self.validated(asked, facts, forwarded, &entry).await {
                     Some(answer) => Waited::Answer(Box::new(answer)),
@@ -306,7 +347,7 @@ fn may_be_the_requests_fault(error: &OriginError) -> bool {
 }
 
 /// The names of the fields these responses vary on, sorted, each once.
-fn vary_names<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Box<str>> {
+pub(crate) fn vary_names<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Box<str>> {
     let mut names: Vec<Box<str>> =
         records.flat_map(|record| record.vary.iter().map(|selector| selector.name.clone())).collect();
     names.sort_unstable();

@@ -7,7 +7,7 @@
 //! The encoding: every part is one kind byte, its length (LEB128), its bytes, and parts come in one fixed order, so
 //! that no two different lists of parts have the same encoding.
 
-use crate::url::{UrlError, normalise_authority, normalise_path_and_query, split};
+use crate::url::{UrlError, normalise_authority, normalise_path_and_query, split, split_query};
 use crate::{QueryRules, RequestHead, Scheme};
 use http::Method;
 use sha2::{Digest as _, Sha256};
@@ -139,12 +139,46 @@ impl KeyBuf {
         Key(self.0.as_slice().into())
     }
 
+    /// The path and query in normal form, after the route's query rules.
+    pub fn path_and_query(&self) -> &str {
+        Parts(&self.0).find(|part| part.kind == kind::PATH).map_or("", |part| text(part.value))
+    }
+
+    /// The same key for another path and query, taken as it is: it must be in normal form.
+    pub fn with_path_and_query(&self, path_and_query: &str) -> Self {
+        let mut other = Self(SmallVec::new());
+        for part in Parts(&self.0) {
+            let value = if part.kind == kind::PATH { path_and_query.as_bytes() } else { part.value };
+            other.push(part.kind, &[value]);
+        }
+        other
+    }
+
+    /// The key of the path alone: method, scheme, authority and path, without query and what comes after it.
+    pub fn path_key(&self) -> Self {
+        let mut path = Self(SmallVec::new());
+        for part in Parts(&self.0) {
+            match part.kind {
+                kind::METHOD | kind::SCHEME | kind::AUTHORITY => path.push(part.kind, &[part.value]),
+                kind::PATH => path.push(part.kind, &[split_query(text(part.value)).0.as_bytes()]),
+                _ => {}
+            }
+        }
+        path
+    }
+
     fn push(&mut self, kind: u8, pieces: &[&[u8]]) {
         self.0.push(kind);
         push_length(&mut self.0, pieces.iter().map(|piece| piece.len()).sum());
         for piece in pieces {
             self.0.extend_from_slice(piece);
         }
+    }
+}
+
+impl From<&Key> for KeyBuf {
+    fn from(key: &Key) -> Self {
+        Self(SmallVec::from_slice(&key.0))
     }
 }
 

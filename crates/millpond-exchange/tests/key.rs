@@ -1,6 +1,6 @@
 //! Keys: what is the same request has the same key, what is not has another, and the parts can be read back.
 
-use millpond_exchange::{Key, KeyParts, Method, QueryRules, RequestHead, Scheme};
+use millpond_exchange::{Key, KeyBuf, KeyParts, Method, QueryRules, RequestHead, Scheme};
 use proptest::prelude::*;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -117,4 +117,26 @@ proptest! {
             let _ = (key.url(), key.origin(), key.method().len(), key.partition().map(str::len));
         }
     }
+}
+
+#[test]
+fn a_key_with_another_query_is_the_same_otherwise() {
+    let query = Method::from_bytes(b"QUERY").unwrap();
+    let of = |path: &'static str| {
+        let parts = KeyParts::new(Scheme::Https, "h", path).with_method(&query).with_body_digest(&[7; 32]);
+        parts.with_field("x", None).with_partition("alice").to_buf()
+    };
+    let (one, other) = (of("/p?a=1&b=2"), of("/p?a=1"));
+    assert_eq!(one.path_and_query(), "/p?a=1&b=2");
+    assert_eq!(one.with_path_and_query("/p?a=1"), other);
+    assert_eq!(KeyBuf::from(&one.to_key()), one);
+}
+
+#[test]
+fn the_key_of_a_path_has_neither_query_nor_body_nor_fields() {
+    let query = Method::from_bytes(b"QUERY").unwrap();
+    let base = |path: &'static str| KeyParts::new(Scheme::Http, "h", path).with_method(&query);
+    let all = base("/p?a=1").with_body_digest(&[7; 32]).with_field("x", None).to_buf();
+    assert_eq!(all.path_key(), base("/p").to_buf());
+    assert_ne!(all.path_key(), KeyParts::new(Scheme::Http, "h", "/p").to_buf());
 }

@@ -2,6 +2,7 @@
 
 use crate::exchange::{self, Ended};
 use crate::head::{self, Facts, Framing};
+use crate::http2;
 use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
 use crate::reading::{HeadEnd, Reading};
@@ -62,9 +63,11 @@ enum Next {
     End(ConnectionEnd),
     Linger(ConnectionEnd),
     Upgrade(crate::UpgradeHandler),
+    Http2,
 }
 
-/// Serves the requests that come over `io`, one after the other, until either side closes.
+/// Serves the requests that come over `io`, until either side closes: HTTP/1.1, or HTTP/2 where the client begins with its
+/// preface (RFC 9113 section 3.3).
 ///
 /// The listener sets `TCP_NODELAY`. Dropping the future closes the connection at once.
 pub async fn serve_connection<S, IO>(
@@ -90,6 +93,11 @@ where
             let before = conn.workspace.take().map(|mut ws| ws.input.split().freeze()).unwrap_or_default();
             handler(Upgraded::new(before, conn.io)).await;
             return ConnectionEnd::Upgraded;
+        }
+        Next::Http2 => {
+            let before = conn.workspace.take().map(|mut ws| ws.input.split().freeze()).unwrap_or_default();
+            let Connection { io, limits, drain, .. } = conn;
+            return Box::pin(http2::serve(io, before, info, service, limits, drain)).await;
         }
         Next::Linger(end) => {
             conn.linger().await;
@@ -120,6 +128,10 @@ impl<IO: Transport> Connection<IO> {
             idle_since: Instant::now(),
             replies: 0,
         }
+    }
+
+    pub(crate) fn is_first_request(&self) -> bool {
+        self.replies == 0
     }
 
     pub(crate) fn workspace(&mut self) -> &mut Workspace {
@@ -187,6 +199,7 @@ impl<IO: Transport> Connection<IO> {
             Ok(facts) => facts,
             Err(HeadEnd::Refused(refusal)) => return self.refuse(refusal, service, info).await,
             Err(HeadEnd::Ended(end)) => return Next::End(end),
+            Err(HeadEnd::Http2) => return Next::Http2,
         };
         let reply = service.ready(&self.workspace().request, info);
         if let Some(reply) = reply {

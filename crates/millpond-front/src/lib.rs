@@ -17,6 +17,7 @@ mod date;
 mod drain;
 mod exchange;
 mod head;
+mod http2;
 mod incoming;
 mod interim;
 mod limits;
@@ -36,6 +37,7 @@ mod workspace;
 
 pub use connection::{ConnectionEnd, serve_connection};
 pub use drain::{Drain, DrainSignal};
+pub use http2::serve_http2;
 pub use interim::{Interim, InterimError};
 pub use limits::FrontLimits;
 pub use refusal::Refusal;

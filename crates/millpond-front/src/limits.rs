@@ -31,6 +31,17 @@ pub struct FrontLimits {
     pub linger_bytes: u64,
     /// Replies on one connection before it is closed; `None` for no bound.
     pub requests: Option<u64>,
+    /// HTTP/2: requests at one time on one connection (RFC 9113 section 5.1.2).
+    pub streams: u32,
+    /// HTTP/2: what a client may send of one request body before anybody reads it (RFC 9113 section 5.2).
+    pub stream_window: u32,
+    /// HTTP/2: the same for all request bodies of a connection together.
+    pub connection_window: u32,
+    /// HTTP/2: the credit for frames that carry no message, such as RST_STREAM, PING and SETTINGS. Each takes from it, replies
+    /// and content give back. A connection that has used it up is closed with ENHANCE_YOUR_CALM.
+    pub control_credit: u32,
+    /// HTTP/2: what each second gives back of that credit.
+    pub control_rate: u32,
 }
 
 impl Default for FrontLimits {
@@ -49,6 +60,11 @@ impl Default for FrontLimits {
             linger_timeout: Duration::from_secs(5),
             linger_bytes: 1024 * 1024,
             requests: None,
+            streams: 100,
+            stream_window: 128 * 1024,
+            connection_window: 256 * 1024,
+            control_credit: 2_000,
+            control_rate: 100,
         }
     }
 }

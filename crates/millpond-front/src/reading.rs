@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::head::{self, Facts, Scan, Scanner};
+use crate::http2::PREFACE;
 use crate::workspace::Workspace;
 use crate::{ConnectionEnd, Refusal, Transport};
 use bytes::Buf as _;
@@ -15,6 +16,14 @@ use tokio::time::Instant;
 pub(crate) enum HeadEnd {
     Refused(Refusal),
     Ended(ConnectionEnd),
+    /// The client speaks HTTP/2; what was read is still there.
+    Http2,
+}
+
+impl From<Refusal> for HeadEnd {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// A head on its way in.
@@ -39,7 +48,7 @@ impl<IO: Transport> Connection<IO> {
             match self.look(reading, scheme) {
                 Ok(None) => {}
                 Ok(Some(facts)) => return Poll::Ready(Ok(facts)),
-                Err(refusal) => return Poll::Ready(Err(HeadEnd::Refused(refusal))),
+                Err(end) => return Poll::Ready(Err(end)),
             }
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(HeadEnd::Ended(ConnectionEnd::ClientClosed))),
@@ -66,9 +75,19 @@ impl<IO: Transport> Connection<IO> {
     }
 
     /// Looks at what has been read: the request when its head is complete.
-    fn look(&mut self, reading: &mut Reading, scheme: Scheme) -> Result<Option<Facts>, Refusal> {
+    fn look(&mut self, reading: &mut Reading, scheme: Scheme) -> Result<Option<Facts>, HeadEnd> {
+        let first_request = self.is_first_request();
         let Some(workspace) = self.workspace.as_mut() else { return Ok(None) };
         let Workspace { input, request } = &mut **workspace;
+        // RFC 9113 section 3.3: a client that knows already begins with HTTP/2's preface.
+        if first_request && !reading.skipped && input.first() == PREFACE.first() {
+            if input.starts_with(PREFACE) {
+                return Err(HeadEnd::Http2);
+            }
+            if PREFACE.starts_with(input) {
+                return Ok(None);
+            }
+        }
         if !reading.skipped && input.starts_with(b"\r\n") {
             input.advance(2);
             *reading = Reading { skipped: true, ..Reading::default() };
@@ -81,12 +100,12 @@ impl<IO: Transport> Connection<IO> {
                 request.received = Instant::now();
                 Ok(Some(facts))
             }
-            Scan::Complete(_) => Err(Refusal::HeadTooLarge),
+            Scan::Complete(_) => Err(Refusal::HeadTooLarge.into()),
             // Told at once to whoever speaks another protocol here, TLS for instance.
-            Scan::Partial if !is_token_byte(*first) && *first != b'\r' => Err(Refusal::RequestLine),
+            Scan::Partial if !is_token_byte(*first) && *first != b'\r' => Err(Refusal::RequestLine.into()),
             Scan::Partial if input.len() < self.limits.head_bytes => Ok(None),
-            Scan::Partial if reading.scanner.past_first_line() => Err(Refusal::HeadTooLarge),
-            Scan::Partial => Err(Refusal::TargetTooLong),
+            Scan::Partial if reading.scanner.past_first_line() => Err(Refusal::HeadTooLarge.into()),
+            Scan::Partial => Err(Refusal::TargetTooLong.into()),
         }
     }
 }

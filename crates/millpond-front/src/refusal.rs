@@ -3,7 +3,7 @@
 use http::StatusCode;
 use thiserror::Error;
 
-/// Why the front answered a request itself, always with an error and a close.
+/// Why the front answered a request itself, always with an error; over HTTP/1.1 also with a close.
 ///
 /// The text of each is safe to show: it repeats nothing the client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -47,12 +47,21 @@ pub enum Refusal {
     /// An expectation other than 100-continue (RFC 9110 section 10.1.1).
     #[error("the expectation cannot be met")]
     Expectation,
-    /// HTTP/2 or later on an HTTP/1.1 connection, or a version before 1.0.
+    /// A request line of HTTP/2 or later, or of a version before 1.0.
     #[error("this HTTP version is not spoken here")]
     Version,
     /// The head did not arrive in time.
     #[error("the request head did not arrive in time")]
     HeadTimeout,
+    /// CONNECT over HTTP/2 (RFC 9113 section 8.5), which is not offered: a stream is no connection to hand over.
+    #[error("tunnels are not opened over HTTP/2")]
+    Tunnel,
+    /// An HTTP/2 frame that violates the protocol; the connection ends with a GOAWAY (RFC 9113 section 5.4.1).
+    #[error("the HTTP/2 framing is violated")]
+    Frame,
+    /// More frames without a message, or more resets, than the limits allow; the connection ends with ENHANCE_YOUR_CALM.
+    #[error("too many HTTP/2 control frames")]
+    Flood,
     /// The service answered with something that cannot be sent, such as a 1xx as the final response.
     #[error("the reply could not be sent")]
     BadReply,
@@ -67,7 +76,8 @@ impl Refusal {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::Coding | Self::Tunnel => StatusCode::NOT_IMPLEMENTED,
+            Self::Flood => StatusCode::TOO_MANY_REQUESTS,
             Self::BadReply => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -91,6 +101,9 @@ impl Refusal {
             Self::Expectation => "expectation",
             Self::Version => "version",
             Self::HeadTimeout => "head-timeout",
+            Self::Tunnel => "tunnel",
+            Self::Frame => "frame",
+            Self::Flood => "flood",
             Self::BadReply => "bad-reply",
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Begun {
 
 /// How the content is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coding {
+pub(crate) enum Coding {
     /// No content; the number announced nevertheless, for HEAD and 304.
     Bodiless(Option<u64>),
     Length(u64),
@@ -103,7 +103,7 @@ fn is_upgrade(status: StatusCode, facts: &Facts) -> bool {
     status == StatusCode::SWITCHING_PROTOCOLS || facts.is_connect && status.is_success()
 }
 
-fn choose(head: &WireHead, body: &Body, facts: &Facts, announce: Option<u64>) -> Coding {
+pub(crate) fn choose(head: &WireHead, body: &Body, facts: &Facts, announce: Option<u64>) -> Coding {
     let status = head.status();
     match status {
         StatusCode::NO_CONTENT => return Coding::Bodiless(None),
@@ -132,17 +132,19 @@ fn finish_head(head: WireHead, coding: Coding, facts: &Facts, keep_alive: bool, 
         date::append(&mut text, now);
     }
     match coding {
-        Coding::Length(length) | Coding::Bodiless(Some(length)) => {
-            text.extend_from_slice(b"Content-Length: ");
-            text.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-            text.extend_from_slice(b"\r\n");
-        }
+        Coding::Length(length) | Coding::Bodiless(Some(length)) => append_length(&mut text, length),
         Coding::Chunked => text.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Coding::Bodiless(None) | Coding::UntilClose => {}
     }
     text.extend_from_slice(connection_line(status, has.upgrade, facts, keep_alive));
     text.extend_from_slice(b"\r\n");
     text
+}
+
+pub(crate) fn append_length(text: &mut Vec<u8>, length: u64) {
+    text.extend_from_slice(b"Content-Length: ");
+    text.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    text.extend_from_slice(b"\r\n");
 }
 
 /// RFC 9110 section 7.6.1 and 7.8: Upgrade is hop-by-hop and must be named in Connection.

@@ -7,16 +7,9 @@ mod support;
 use millpond_front::{ConnectionEnd, FrontLimits, Refusal};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::{connect, connect_sized, get, post};
+use support::{connect, connect_sized, get, post, settle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
-
-/// Runs until every task waits.
-async fn settle() {
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_head_is_answered_with_408() {

@@ -123,10 +123,13 @@ fn write_integer(number: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.format(number.clamp(-INTEGER_MAX, INTEGER_MAX)).as_bytes());
 }
 
-/// A String of RFC 9651 section 3.3.3; what it cannot hold becomes `?`.
+/// The longest String that every reader of structured fields takes (RFC 9651 section 3.3.3).
+const STRING_MAX: usize = 1024;
+
+/// A String of RFC 9651 section 3.3.3; what it cannot hold becomes `?`, and what is too long for it is left out.
 fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
+    for byte in text.bytes().take(STRING_MAX) {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b' '..=b'~' => out.push(byte),

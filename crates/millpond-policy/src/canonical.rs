@@ -32,11 +32,61 @@ pub(crate) fn canonical_equals(value: &[u8], canonical: &[u8]) -> bool {
     rest.is_empty() && !members.unterminated
 }
 
+/// The canonical form of an Accept field: no whitespace around commas and semicolons, no empty members, a weight that ends
+/// a member in its shortest form and left out when 1. Order and case stay: origins read an order into media types, and
+/// what differs in case alone reaches them as it is written. `None` when a quoted string is not closed.
+pub(crate) fn canonical_accept(value: &[u8]) -> Option<Vec<u8>> {
+    let mut canonical = Vec::with_capacity(value.len());
+    write_accept(value, |byte| {
+        canonical.push(byte);
+        true
+    })?;
+    Some(canonical)
+}
+
+/// True when [`canonical_accept`] of `value` is `canonical`, without building it; `None` when `value` has none.
+pub(crate) fn canonical_accept_equals(value: &[u8], canonical: &[u8]) -> Option<bool> {
+    let mut rest = canonical.iter();
+    let same = write_accept(value, |byte| rest.next() == Some(&byte))?;
+    Some(same && rest.len() == 0)
+}
+
+/// Hands the canonical form to `put`, byte by byte, until that answers false; true when it never did.
+fn write_accept(value: &[u8], mut put: impl FnMut(u8) -> bool) -> Option<bool> {
+    let mut members = Members::new(value);
+    let mut first = true;
+    let mut same = true;
+    for member in members.by_ref().filter(|member| !member.is_empty()) {
+        same = same && (std::mem::take(&mut first) || put(b','));
+        same = same && write_media_range(member, &mut put);
+    }
+    (!members.unterminated).then_some(same)
+}
+
+fn write_media_range(member: &[u8], put: &mut impl FnMut(u8) -> bool) -> bool {
+    let mut parts = Members::of_member(member).enumerate().peekable();
+    let mut weighted = false;
+    while let Some((index, part)) = parts.next() {
+        let weight = if index > 0 { weight_of(part) } else { None };
+        // One that does not end the member, or is not the first, is left as it is: who knows what it means.
+        let same = match weight.filter(|_| parts.peek().is_none() && !weighted) {
+            Some(weight) => write_weight(weight, &mut *put),
+            None => (index == 0 || put(b';')) && part.iter().all(|byte| put(*byte)),
+        };
+        if !same {
+            return false;
+        }
+        weighted |= weight.is_some();
+    }
+    true
+}
+
 /// One member of a list with weights: `name;q=0.5`.
-struct Weighted<'a> {
-    name: &'a [u8],
+#[derive(Clone, Copy)]
+pub(crate) struct Weighted<'a> {
+    pub(crate) name: &'a [u8],
     /// In thousandths.
-    weight: u16,
+    pub(crate) weight: u16,
 }
 
 /// A list of names with weights in canonical form: lower case, no whitespace, the heaviest first, weights in
@@ -59,7 +109,9 @@ pub(crate) fn canonical_coding_equals(value: &[u8], sort_equal: bool, canonical:
     Some(same && rest.len() == 0)
 }
 
-fn sorted_members(value: &[u8], sort_equal: bool) -> Option<SmallVec<[Weighted<'_>; 8]>> {
+/// The members of a list with weights, the heaviest first; those of equal weight by name when `sort_equal`, else in the
+/// order they have. `None` when the value does not have this syntax.
+pub(crate) fn sorted_members(value: &[u8], sort_equal: bool) -> Option<SmallVec<[Weighted<'_>; 8]>> {
     let mut members: SmallVec<[Weighted<'_>; 8]> = SmallVec::new();
     for member in value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty()) {
         members.push(weighted(member)?);
@@ -91,13 +143,14 @@ fn weighted(member: &[u8]) -> Option<Weighted<'_>> {
     }
     let weight = match parts.next() {
         None => 1000,
-        Some(parameter) => {
-            let parameter = parameter.trim_ascii();
-            let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?;
-            qvalue(value)?
-        }
+        Some(parameter) => weight_of(parameter.trim_ascii())?,
     };
     Some(Weighted { name, weight })
+}
+
+/// The weight that the parameter `q=weight` states, in thousandths.
+fn weight_of(parameter: &[u8]) -> Option<u16> {
+    qvalue(parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?)
 }
 
 /// RFC 9110 section 12.4.2: 0 or 1 with up to three decimals, in thousandths.

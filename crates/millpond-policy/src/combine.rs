@@ -5,7 +5,7 @@ use crate::content_range::{ContentRange, content_range, number};
 use crate::dates::parse_date;
 use crate::etag::EntityTag;
 use crate::freshen::{Fate, freshen};
-use crate::parts::{Extent, combining_validator};
+use crate::parts::{Extent, codings, combining_validator};
 use crate::profile::Profile;
 use crate::reason::Reason;
 use crate::request::{RequestFacts, RequestFlags};
@@ -58,7 +58,10 @@ pub fn combines(stored: Stored<'_>, body_len: u64, sent: &RequestHead, response:
         StatusCode::PARTIAL_CONTENT => {
             appended(stored, body_len, sent, response).map_or_else(Combine::No, Combine::Append)
         }
-        StatusCode::RANGE_NOT_SATISFIABLE => Combine::No(Reason::RequestSpecific),
+        // Both answer what was asked for the part's sake, and the client's own request is another one.
+        StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PRECONDITION_FAILED => {
+            Combine::No(Reason::RequestSpecific)
+        }
         StatusCode::NOT_MODIFIED => Combine::No(Reason::NotModified),
         _ => Combine::Replace,
     }
@@ -117,10 +120,7 @@ fn same_representation(
         strong && modified == validator && !new.contains("etag")
     };
     // Some origins give all codings of a file one strong tag. Only in answer to If-Range may the field be left out.
-    let coding = |fields: &Fields| {
-        fields.get_all("content-encoding").map(<[u8]>::to_ascii_lowercase).collect::<Vec<_>>()
-    };
-    let (old_coding, new_coding) = (coding(&stored.head.fields), coding(new));
+    let (old_coding, new_coding) = (codings(&stored.head.fields), codings(new));
     let left_out = new_coding.is_empty() && sent.fields.contains("if-range");
     if same && (left_out || old_coding == new_coding) { Ok(()) } else { Err(Reason::PartChanged) }
 }

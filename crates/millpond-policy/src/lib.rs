@@ -8,6 +8,7 @@
 //! is a field of the [`Profile`].
 
 mod admit;
+mod body_key;
 pub mod cache_status;
 mod canonical;
 mod combine;
@@ -18,12 +19,17 @@ pub mod directives;
 mod etag;
 mod freshen;
 mod freshness;
+mod graphql;
 mod invalidate;
+mod json;
+mod language;
 mod lists;
+mod no_vary_search;
 mod parts;
 mod precondition;
 mod profile;
 mod range;
+mod range_set;
 mod reason;
 mod request;
 mod reuse;
@@ -34,6 +40,7 @@ mod validate;
 mod vary;
 
 pub use admit::{Admitted, admit};
+pub use body_key::content_digest;
 pub use cache_status::{CacheStatus, Forward};
 pub use combine::{Append, Combine, Combined, combined, combines};
 pub use connection::remove_connection_fields;
@@ -41,14 +48,18 @@ pub use content_range::{ContentRange, RANGE_FILL_MAX, content_range};
 pub use etag::{EntityTag, entity_tags};
 pub use freshen::{Fate, Freshened};
 pub use freshness::{Basis, Lifetime, current_age, freshness_lifetime};
+pub use graphql::is_graphql_query;
 pub use invalidate::{invalidated_by, invalidates, resolve_same_origin};
+pub use language::{LanguageFit, select_language};
+pub use no_vary_search::{NO_VARY_SEARCH_MAX, SearchVariance, no_vary_search};
 pub use parts::{
     Completion, Fetch, PartAnswer, PartRange, combining_validator, conditional_part_request, missing_for,
-    part_answer, parts_for,
+    part_answer, parts_for, parts_together,
 };
 pub use precondition::{Evaluate, not_modified_head, precondition};
-pub use profile::{CacheKind, Profile};
+pub use profile::{CacheKind, LanguageMatch, Profile};
 pub use range::{RangeAnswer, range};
+pub use range_set::{MAX_OVERLAPS, MAX_RANGES, MAX_UNORDERED};
 pub use reason::Reason;
 pub use request::{MethodClass, RequestFacts, RequestFlags};
 pub use reuse::{StaleCause, Verdict, reuse, stale_on_error, time_to_live};

@@ -1,5 +1,5 @@
-//! Lists in field values (RFC 9110 section 5.6.1): splitting at commas outside quoted strings. No meaning of
-//! any field lives here.
+//! Lists in field values (RFC 9110 section 5.6.1): splitting at commas, or at the semicolons of parameters, outside
+//! quoted strings. No meaning of any field lives here.
 
 use millpond_exchange::is_token_byte;
 
@@ -8,13 +8,19 @@ use millpond_exchange::is_token_byte;
 #[derive(Clone, Debug)]
 pub(crate) struct Members<'a> {
     rest: Option<&'a [u8]>,
+    separator: u8,
     /// Set when a quoted string is not closed before the end of the value.
     pub(crate) unterminated: bool,
 }
 
 impl<'a> Members<'a> {
     pub(crate) fn new(value: &'a [u8]) -> Self {
-        Self { rest: Some(value), unterminated: false }
+        Self { rest: Some(value), separator: b',', unterminated: false }
+    }
+
+    /// A member's name and its parameters (RFC 9110 section 5.6.6), which semicolons separate.
+    pub(crate) fn of_member(member: &'a [u8]) -> Self {
+        Self { separator: b';', ..Self::new(member) }
     }
 }
 
@@ -23,12 +29,12 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest.take()?;
-        let quoted_end = if self.unterminated { None } else { member_end(rest) };
+        let quoted_end = if self.unterminated { None } else { member_end(rest, self.separator) };
         let end = quoted_end.unwrap_or_else(|| {
             // The quote never closes. To read on as if it did would let one stray quote hide every directive
             // behind it, so quotes count as ordinary bytes from here on, and the caller is told.
             self.unterminated = true;
-            rest.iter().position(|b| *b == b',').unwrap_or(rest.len())
+            rest.iter().position(|b| *b == self.separator).unwrap_or(rest.len())
         });
         if end < rest.len() {
             self.rest = Some(&rest[end + 1..]);
@@ -37,9 +43,9 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// The offset of the comma that ends the first member, or the length; `None` when a quoted string is not
+/// The offset of the separator that ends the first member, or the length; `None` when a quoted string is not
 /// closed.
-fn member_end(value: &[u8]) -> Option<usize> {
+fn member_end(value: &[u8], separator: u8) -> Option<usize> {
     let mut quoted = false;
     let mut bytes = value.iter().enumerate();
     while let Some((at, byte)) = bytes.next() {
@@ -48,7 +54,7 @@ fn member_end(value: &[u8]) -> Option<usize> {
             b'\\' if quoted => {
                 bytes.next();
             }
-            b',' if !quoted => return Some(at),
+            byte if *byte == separator && !quoted => return Some(at),
             _ => {}
         }
     }

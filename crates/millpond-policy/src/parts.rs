@@ -5,8 +5,9 @@
 use crate::content_range::ContentRange;
 use crate::etag::EntityTag;
 use crate::range::{Asked, Spec, asked, has_strong_date, if_range_matches};
+use crate::range_set::{Selected, selected};
 use crate::request::{MethodClass, RequestFacts, RequestFlags};
-use crate::validate::{add_validators, remove_conditions};
+use crate::validate::{Stored, add_validators, remove_conditions};
 use crate::vary::{may_be_given, selects};
 use millpond_exchange::{Fields, Record, RecordFlags};
 use std::cmp::Reverse;
@@ -26,12 +27,14 @@ pub struct PartRange {
 pub enum PartAnswer {
     /// With these bytes and 206.
     Covers(PartRange),
+    /// With these, two ranges or more, 206 and multipart/byteranges (RFC 9110 section 14.6), in the order of the request.
+    CoversAll(Vec<PartRange>),
     /// With 416 and `Content-Range: bytes */complete_len`: the representation has no such byte.
     Unsatisfiable {
         /// Bytes of the whole representation.
         complete_len: u64,
     },
-    /// Not, or not wholly: the range lies outside, its end is not known, or there are several. See [`missing_for`].
+    /// Not, or not wholly: some of it lies outside, or its end is not known. See [`missing_for`] and [`parts_together`].
     Outside,
     /// Not: If-Range names something else than what is stored, so only the origin knows which bytes are meant.
     IfRangeFailed,
@@ -117,31 +120,64 @@ fn contradicts(a: &Record, b: &Record) -> bool {
 }
 
 /// Evaluates Range and If-Range of a request against a stored part of `body_len` bytes (RFC 9110 sections 13.1.5 and
-/// 14.2). For one range of a whole stored response it says what [`crate::range`] says.
+/// 14.2). Of a whole stored response it says what [`crate::range`] says.
 pub fn part_answer(fields: &Fields, facts: &RequestFacts, body_len: u64, record: &Record) -> PartAnswer {
     let without_ranges = record.part.is_none() && (record.status != 200 || body_len == 0);
-    let spec = match asked(fields, facts) {
-        _ if without_ranges => return PartAnswer::NotARange,
-        Asked::Whole => return PartAnswer::NotARange,
-        Asked::Several => return PartAnswer::Outside,
-        Asked::One(spec) => spec,
-    };
+    let asked = asked(fields, facts);
+    if without_ranges || matches!(asked, Asked::Whole) {
+        return PartAnswer::NotARange;
+    }
     if facts.has(RequestFlags::IF_RANGE) && !if_range_matches(fields, record) {
         return PartAnswer::IfRangeFailed;
     }
     let Some(extent) = Extent::of(record, body_len) else { return PartAnswer::Outside };
-    let (first, last) = match extent.resolve(&spec) {
-        Resolved::Bytes(first, Some(last)) => (first, last),
-        Resolved::Unsatisfiable(complete_len) => return PartAnswer::Unsatisfiable { complete_len },
-        Resolved::Bytes(_, None) | Resolved::Unknown => return PartAnswer::Outside,
-    };
-    if first < extent.first || last >= extent.end {
-        return PartAnswer::Outside;
+    match asked {
+        Asked::Whole => PartAnswer::NotARange,
+        Asked::One(spec) => extent.answer_one(&spec),
+        Asked::Several(specs) => extent.answer_several(&specs),
     }
-    PartAnswer::Covers(PartRange {
-        body: first - extent.first..last - extent.first + 1,
-        content_range: ContentRange { first, last, complete_len: extent.complete_len },
-    })
+}
+
+/// Which of several stored parts have what a request for several ranges asks for, where no single one has all of it: for
+/// each range, in the order of the request, the index of a part among `parts`, and its bytes there. `parts` are those of
+/// [`parts_for`], in that order, each with the length of its body.
+///
+/// They are given together as bytes of one representation, so they must be parts that may be combined (RFC 9110 section
+/// 15.3.7.3): those with the strong validator and the coding of the newest.
+pub fn parts_together(
+    fields: &Fields,
+    facts: &RequestFacts,
+    parts: &[(Stored<'_>, u64)],
+) -> Option<Vec<(usize, PartRange)>> {
+    let Asked::Several(specs) = asked(fields, facts) else { return None };
+    let (newest, _) = parts.first()?;
+    let validator = combining_validator(newest.record)?;
+    if facts.has(RequestFlags::IF_RANGE) && !if_range_matches(fields, newest.record) {
+        return None;
+    }
+    let coding = codings(&newest.head.fields);
+    let fits = |part: &Stored<'_>| {
+        combining_validator(part.record) == Some(validator) && codings(&part.head.fields) == coding
+    };
+    let extents: Vec<(usize, Extent)> = parts
+        .iter()
+        .enumerate()
+        .filter(|(_, (part, _))| fits(part))
+        .filter_map(|(index, (part, body_len))| Some((index, Extent::of(part.record, *body_len)?)))
+        .collect();
+    let mut lengths = extents.iter().filter_map(|(_, extent)| extent.complete_len);
+    let complete_len = lengths.next();
+    if lengths.any(|len| Some(len) != complete_len) {
+        return None;
+    }
+    let Selected::Ranges(ranges) = selected(&specs, complete_len) else { return None };
+    let found = ranges.into_iter().map(|range| {
+        let (index, extent) = extents.iter().find(|(_, extent)| extent.has(&range))?;
+        let found = extent.part_range(&range);
+        let content_range = ContentRange { complete_len, ..found.content_range };
+        Some((*index, PartRange { content_range, ..found }))
+    });
+    found.collect()
 }
 
 /// What a request, for the whole or for one range, needs beyond a stored part of `body_len` bytes, when the part holds the
@@ -158,7 +194,7 @@ pub fn missing_for(fields: &Fields, facts: &RequestFacts, body_len: u64, record:
     }
     let (resolved, to_the_end) = match asked(fields, facts) {
         Asked::Whole => (Resolved::Bytes(0, None), true),
-        Asked::Several => return Completion::Nothing,
+        Asked::Several(_) => return Completion::Nothing,
         Asked::One(_) if facts.has(RequestFlags::IF_RANGE) && !if_range_matches(fields, record) => {
             return Completion::Nothing;
         }
@@ -223,14 +259,55 @@ impl Extent {
 
     fn resolve(&self, spec: &Spec) -> Resolved {
         match (spec, self.complete_len) {
-            (Spec::Suffix(0), Some(len)) => Resolved::Unsatisfiable(len),
-            (Spec::From(first, _), Some(len)) if *first >= len => Resolved::Unsatisfiable(len),
-            (Spec::Suffix(n), Some(len)) => Resolved::Bytes(len.saturating_sub(*n), Some(len - 1)),
-            (Spec::From(first, last), Some(len)) => {
-                Resolved::Bytes(*first, Some(last.map_or(len - 1, |last| last.min(len - 1))))
-            }
+            (spec, Some(len)) => spec.within(len).map_or(Resolved::Unsatisfiable(len), |range| {
+                Resolved::Bytes(range.start, Some(range.end.saturating_sub(1)))
+            }),
             (Spec::Suffix(_), None) => Resolved::Unknown,
             (Spec::From(first, last), None) => Resolved::Bytes(*first, *last),
         }
     }
+
+    fn answer_one(&self, spec: &Spec) -> PartAnswer {
+        let range = match self.resolve(spec) {
+            Resolved::Bytes(first, Some(last)) => first..last.saturating_add(1),
+            Resolved::Unsatisfiable(complete_len) => return PartAnswer::Unsatisfiable { complete_len },
+            Resolved::Bytes(_, None) | Resolved::Unknown => return PartAnswer::Outside,
+        };
+        if self.has(&range) { PartAnswer::Covers(self.part_range(&range)) } else { PartAnswer::Outside }
+    }
+
+    fn answer_several(&self, specs: &[Spec]) -> PartAnswer {
+        let ranges = match (selected(specs, self.complete_len), self.complete_len) {
+            (Selected::Ignored, _) => return PartAnswer::NotARange,
+            (Selected::Unsatisfiable, Some(complete_len)) => {
+                return PartAnswer::Unsatisfiable { complete_len };
+            }
+            (Selected::Unsatisfiable, None) | (Selected::Unknown, _) => return PartAnswer::Outside,
+            (Selected::Ranges(ranges), _) => ranges,
+        };
+        match ranges.as_slice() {
+            ranges if !ranges.iter().all(|range| self.has(range)) => PartAnswer::Outside,
+            [only] => PartAnswer::Covers(self.part_range(only)),
+            ranges => PartAnswer::CoversAll(ranges.iter().map(|range| self.part_range(range)).collect()),
+        }
+    }
+
+    /// True when all bytes of `range`, which is not empty, are there.
+    fn has(&self, range: &Range<u64>) -> bool {
+        self.first <= range.start && range.end <= self.end
+    }
+
+    /// Where the bytes of a range that is there lie.
+    fn part_range(&self, range: &Range<u64>) -> PartRange {
+        let (first, last) = (range.start, range.end.saturating_sub(1));
+        PartRange {
+            body: first.saturating_sub(self.first)..range.end.saturating_sub(self.first),
+            content_range: ContentRange { first, last, complete_len: self.complete_len },
+        }
+    }
+}
+
+/// The codings of a representation, as they are compared: in lower case.
+pub(crate) fn codings(fields: &Fields) -> Vec<Vec<u8>> {
+    fields.get_all("content-encoding").map(<[u8]>::to_ascii_lowercase).collect()
 }

@@ -12,6 +12,21 @@ pub enum CacheKind {
     Private,
 }
 
+/// When a response that varies on Accept-Language answers a request with another list of languages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LanguageMatch {
+    /// Never.
+    Exact,
+    /// Where the two name the same languages with the same weights, in whatever order: "reordering field values when
+    /// order is not significant" (RFC 9111 section 4.1), which it is not by RFC 9110 section 12.5.4. Where the response says
+    /// its language, and an origin that goes by the order all the same could have chosen another one, it does not answer.
+    #[default]
+    Unordered,
+    /// Also where the response is in the one language the request likes best. A deviation: RFC 9111 section 4.1 wants
+    /// the fields to match.
+    Preferred,
+}
+
 /// How a cache judges. [`Profile::default`] is the standards for a shared cache; every other value is a
 /// deviation that a verdict's reason names.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +57,13 @@ pub struct Profile {
     /// response nor `stale_if_error` sets a limit (RFC 9111 section 4.2.4); zero never, `Duration::MAX`
     /// without limit.
     pub stale_if_unreachable: Duration,
+    /// How long a request waits for the origin before a stale response answers it, where nothing forbids that (RFC 9111
+    /// section 4.2.4); `None` as long as it takes.
+    pub stale_when_slow: Option<Duration>,
+    /// How long past its lifetime a response may serve because of `stale_when_slow`.
+    pub stale_when_slow_max: Duration,
+    /// How lists of languages are compared.
+    pub languages: LanguageMatch,
     /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store): clients may not force a fetch.
     pub ignore_client_reload: bool,
     /// Serve stored responses at any age and never fetch.
@@ -62,6 +84,9 @@ impl Default for Profile {
             stale_while_revalidate: None,
             stale_if_error: None,
             stale_if_unreachable: Duration::MAX,
+            stale_when_slow: None,
+            stale_when_slow_max: Duration::from_secs(24 * 3600),
+            languages: LanguageMatch::default(),
             ignore_client_reload: false,
             offline: false,
         }

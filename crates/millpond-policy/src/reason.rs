@@ -36,7 +36,7 @@ macro_rules! reasons {
 
 reasons! {
     // Refusals to store, in the order of RFC 9111 section 3.
-    Method = "method", "Only responses to GET are stored, and those to POST that state a lifetime and have a Content-Location equal to their target (RFC 9111 section 3, RFC 9110 section 9.3.3).";
+    Method = "method", "Only responses to GET and QUERY are stored, those to POST where the setting cache_post says so, and those to POST that state a lifetime and have a Content-Location equal to their target (RFC 9111 section 3, RFC 9110 section 9.3.3).";
     RequestNoStore = "request-no-store", "The request says no-store (RFC 9111 section 5.2.1.5).";
     NotFinal = "not-final", "The status is not a final one (RFC 9111 section 3).";
     Partial = "partial", "The origin sent a part of the representation (206) to a request that asked for none, so it is not stored (RFC 9111 section 3.3).";
@@ -78,6 +78,7 @@ reasons! {
     StaleWhileRevalidate = "stale-while-revalidate", "The stored response is stale, within stale-while-revalidate, and is refreshed in the background (RFC 5861 section 3).";
     StaleIfError = "stale-if-error", "The origin failed, and the stored response is stale within stale-if-error (RFC 5861 section 4).";
     StaleUnreachable = "stale-unreachable", "The origin cannot be reached, and nothing forbids the stale response (RFC 9111 section 4.2.4).";
+    StaleWhenSlow = "stale-when-slow", "The origin takes longer than the setting stale_when_slow allows, and nothing forbids the stale response (RFC 9111 section 4.2.4); the fetch goes on behind it.";
     StaleOffline = "stale-offline", "The cache is offline and serves what it has at any age.";
 
     // What became of a validation, and why a request was not answered from the store.
@@ -90,11 +91,16 @@ reasons! {
     Offline = "offline", "The cache is offline and has no stored response for this request.";
     OnlyIfCached = "only-if-cached", "The request says only-if-cached, and no stored response can be used (RFC 9111 section 5.2.1.7).";
 
+    LanguagePreferred = "language-preferred", "The stored response was fetched for other languages, and is in the one this request likes best; the setting accept_language allows that.";
+
     // What the engine and the routes add: why a request went past the store, or a response was not kept.
     NothingStored = "nothing-stored", "No response is stored for this URL.";
     VaryMismatch = "vary-mismatch", "Responses are stored for this URL, but for other values of the request fields they vary on (RFC 9111 section 4.1).";
     RangeNotStored = "range-not-stored", "The request asks for a part of something that is not stored, so the origin is asked for that part.";
     RequestBody = "request-body", "The request has content, whose meaning for a GET is not defined (RFC 9110 section 9.3.1).";
+    KeyBody = "key-body", "The content of the request would be part of its key, and is longer than limits.key_body, or those of other requests fill limits.key_bodies, or it has trailers.";
+    Steered = "steered", "The request tells the origin what the key does not know: fields that steer origins, or a host that only this client names; its answer is kept for nobody else.";
+    NotAGraphqlQuery = "not-a-graphql-query", "The content is not known to hold GraphQL queries and nothing else, and cache_post = \"graphql\" keeps answers to queries only.";
     Upgrade = "upgrade", "The client asks to switch protocols (RFC 9110 section 7.8).";
     PassPath = "pass-path", "A pass rule of the route names this path.";
     PassCookie = "pass-cookie", "A pass rule of the route names a cookie of this request.";

@@ -101,6 +101,14 @@ impl RequestFacts {
         facts
     }
 
+    /// The facts of a request whose content is part of its key (RFC 10008 section 2.7): it is looked up and stored as a GET
+    /// is, and its ranges and conditions mean what a GET's do (sections 2.6 and 2.8).
+    #[must_use]
+    pub const fn keyed_by_content(mut self) -> Self {
+        self.method = MethodClass::Get;
+        self
+    }
+
     /// True when every one of `flags` is set.
     pub const fn has(&self, flags: RequestFlags) -> bool {
         self.flags.contains(flags)

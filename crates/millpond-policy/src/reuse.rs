@@ -6,6 +6,7 @@ use crate::profile::Profile;
 use crate::reason::Reason;
 use crate::request::{RequestFacts, RequestFlags};
 use millpond_exchange::{Admission, Audience, Record, RecordFlags, Timestamp};
+use std::time::Duration;
 
 /// How far the clock may stand before the time of receipt until the age of a response counts as unknown: more
 /// than clock adjustment moves it, seconds.
@@ -41,6 +42,8 @@ pub enum StaleCause {
     Unreachable,
     /// An answer with this status.
     Status(u16),
+    /// None yet, and it has taken as long as `stale_when_slow` allows.
+    Slow,
 }
 
 /// Judges whether `record`, which the request selects, may answer it at `now`. The clauses of RFC 9111
@@ -63,7 +66,7 @@ pub fn reuse(record: &Record, facts: &RequestFacts, now: Timestamp, profile: &Pr
     if facts.has(RequestFlags::NO_CACHE) && !profile.ignore_client_reload {
         return Verdict::Validate(Reason::RequestNoCache);
     }
-    if record.response_time.as_secs().saturating_sub(now.as_secs()) > CLOCK_TOLERANCE {
+    if clock_went_back(record, now) {
         return Verdict::Validate(Reason::ClockWentBack);
     }
     if let Some(reason) = request_refuses(record, facts, &state, profile) {
@@ -80,7 +83,7 @@ pub fn reuse(record: &Record, facts: &RequestFacts, now: Timestamp, profile: &Pr
     }
 }
 
-/// Judges whether `record` may answer although the origin failed for `cause` (RFC 9111 section 4.2.4, RFC
+/// Judges whether `record` may answer although the origin gave no usable answer for `cause` (RFC 9111 section 4.2.4, RFC
 /// 5861 section 4); the reason why, or `None` when it may not.
 pub fn stale_on_error(
     record: &Record,
@@ -102,18 +105,56 @@ pub fn stale_on_error(
     if insists && facts.stale_if_error.is_none() {
         return None;
     }
-    let configured = profile.stale_if_error.map(|d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX));
-    let window = record.stale_if_error.max(facts.stale_if_error).or(configured);
-    let staleness = state.staleness();
-    match (cause, window) {
-        (StaleCause::Status(status), _) if !matches!(status, 500 | 502 | 503 | 504) => None,
-        (_, Some(window)) => (staleness <= i64::from(window)).then_some(Reason::StaleIfError),
-        (StaleCause::Status(_), None) => None,
-        (StaleCause::Unreachable, None) => {
-            let limit = i64::try_from(profile.stale_if_unreachable.as_secs()).unwrap_or(i64::MAX);
-            (limit > 0 && staleness <= limit).then_some(Reason::StaleUnreachable)
+    match cause {
+        StaleCause::Slow => while_slow(record, facts, now, &state, profile),
+        StaleCause::Status(status) if !matches!(status, 500 | 502 | 503 | 504) => None,
+        StaleCause::Status(_) | StaleCause::Unreachable => {
+            on_failure(record, facts, &state, profile, cause == StaleCause::Unreachable)
         }
     }
+}
+
+/// RFC 5861 section 4; and with no window from anyone, for an origin that is not there, RFC 9111 section 4.2.4 alone.
+fn on_failure(
+    record: &Record,
+    facts: &RequestFacts,
+    state: &State,
+    profile: &Profile,
+    unreachable: bool,
+) -> Option<Reason> {
+    let configured = profile.stale_if_error.map(|d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX));
+    let staleness = state.staleness();
+    if let Some(window) = record.stale_if_error.max(facts.stale_if_error).or(configured) {
+        return (staleness <= i64::from(window)).then_some(Reason::StaleIfError);
+    }
+    let limit = seconds(profile.stale_if_unreachable);
+    (unreachable && limit > 0 && staleness <= limit).then_some(Reason::StaleUnreachable)
+}
+
+/// `stale_when_slow`. The origin has not failed, so a request that asks for something newer (RFC 9111 section 5.2.1) goes
+/// on waiting, and so does one for a response whose age is not known.
+fn while_slow(
+    record: &Record,
+    facts: &RequestFacts,
+    now: Timestamp,
+    state: &State,
+    profile: &Profile,
+) -> Option<Reason> {
+    let unknown = state.lifetime.basis == Basis::Invalid || clock_went_back(record, now);
+    let insists = facts.has(RequestFlags::NO_CACHE) && !profile.ignore_client_reload;
+    if unknown || insists || request_refuses(record, facts, state, profile).is_some() {
+        return None;
+    }
+    let accepted = facts.max_stale.map_or(i64::MAX, i64::from).min(seconds(profile.stale_when_slow_max));
+    (state.staleness() <= accepted).then_some(Reason::StaleWhenSlow)
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn clock_went_back(record: &Record, now: Timestamp) -> bool {
+    record.response_time.as_secs().saturating_sub(now.as_secs()) > CLOCK_TOLERANCE
 }
 
 /// Seconds of freshness left at `now`, negative when stale: what Cache-Status says as `ttl`. A soft purge

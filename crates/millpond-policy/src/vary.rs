@@ -1,7 +1,10 @@
 //! Calculating which stored response a request selects (RFC 9111 section 4.1), and the canonical form of the
 //! request fields that responses vary on.
 
-use crate::canonical::{canonical_coding_equals, canonical_coding_list, canonical_equals, canonical_list};
+use crate::canonical::{
+    canonical_accept, canonical_accept_equals, canonical_coding_equals, canonical_coding_list,
+    canonical_equals, canonical_list,
+};
 use crate::lists::is_token;
 use crate::reason::Reason;
 use millpond_exchange::{Audience, Fields, Record, RequestHead, VarySelector};
@@ -16,6 +19,8 @@ const DIGEST_PREFIX: &[u8] = b"millpond vary selector\0";
 /// How the values of a request field are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparison {
+    /// Media ranges with parameters and weights (RFC 9110 section 12.5.1).
+    Accept,
     /// Codings with weights, where order means nothing (RFC 9110 section 12.5.3).
     AcceptEncoding,
     /// Language ranges with weights, where order may mean something (RFC 9110 section 12.5.4).
@@ -33,6 +38,8 @@ impl Comparison {
         const SINGLETONS: [&str; 6] = ["from", "host", "origin", "referer", "user-agent", "content-type"];
         if name.eq_ignore_ascii_case("accept-encoding") {
             Self::AcceptEncoding
+        } else if name.eq_ignore_ascii_case("accept") {
+            Self::Accept
         } else if name.eq_ignore_ascii_case("accept-language") {
             Self::AcceptLanguage
         } else if SINGLETONS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
@@ -82,8 +89,8 @@ pub fn vary_selectors(response: &Fields, request: &Fields) -> Result<Box<[VarySe
 }
 
 /// The canonical value of the request field `name`: its lines combined, whitespace removed where the syntax
-/// allows, and for Accept-Encoding and Accept-Language case and order as well. `None` when the field is
-/// absent, which is not the same as empty.
+/// allows, in Accept, Accept-Encoding and Accept-Language weights in one form, and in the latter two case and the order by
+/// weight as well. `None` when the field is absent, which is not the same as empty.
 ///
 /// Of Authorization, Cookie and Proxy-Authorization it is the SHA-256 of a fixed text, the name and the value: what it
 /// gives is kept in records, and with these on disk and in copies of it. The digest does not give a value back, but
@@ -108,6 +115,7 @@ fn normalise_line(comparison: Comparison, value: Cow<'_, [u8]>) -> Cow<'_, [u8]>
         Comparison::Singleton => None,
         Comparison::Credentials(name) => return Cow::Owned(digest(name, &value).to_vec()),
         Comparison::List => canonical_list(&value),
+        Comparison::Accept => canonical_accept(&value).or_else(|| canonical_list(&value)),
         Comparison::AcceptEncoding => canonical_coding_list(&value, true).or_else(|| canonical_list(&value)),
         Comparison::AcceptLanguage => canonical_coding_list(&value, false).or_else(|| canonical_list(&value)),
     };
@@ -129,7 +137,7 @@ pub fn selects(record: &Record, fields: &Fields) -> bool {
     record.vary.iter().all(|selector| selector_matches(selector, fields))
 }
 
-fn selector_matches(selector: &VarySelector, fields: &Fields) -> bool {
+pub(crate) fn selector_matches(selector: &VarySelector, fields: &Fields) -> bool {
     let name: &str = &selector.name;
     let mut lines = fields.iter().filter(|field| field.is(name)).map(|field| field.value);
     let (first, stored) = match (lines.next(), selector.value.as_deref()) {
@@ -146,6 +154,9 @@ fn selector_matches(selector: &VarySelector, fields: &Fields) -> bool {
         _ if first == stored => true,
         Comparison::Singleton => false,
         Comparison::List => canonical_equals(first, stored),
+        Comparison::Accept => {
+            canonical_accept_equals(first, stored).unwrap_or_else(|| canonical_equals(first, stored))
+        }
         Comparison::AcceptEncoding => coding_equals(first, true, stored),
         Comparison::AcceptLanguage => coding_equals(first, false, stored),
     }

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod expect;
+pub mod explain;
 mod hint;
 mod limit;
 mod listener;

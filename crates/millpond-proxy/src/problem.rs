@@ -1,7 +1,7 @@
 //! The one place where errors become responses: `application/problem+json` (RFC 9457) with the request's id.
 
 use millpond_engine::{EngineError, OriginError, OriginFault};
-use millpond_exchange::{Body, ResponseHead, StatusCode};
+use millpond_exchange::{Body, BodyErrorKind, ResponseHead, StatusCode};
 use millpond_policy::CacheStatus;
 
 /// An error as a client sees it.
@@ -74,6 +74,13 @@ impl From<EngineError> for Problem {
                     told(&error)
                 );
                 Self { cache_status: Some(status), ..Self::new(code, error.fault.as_str(), detail) }
+            }
+            EngineError::Request(error) => {
+                let (status, kind) = match error.kind {
+                    BodyErrorKind::Timeout => (StatusCode::REQUEST_TIMEOUT, "request-body-timeout"),
+                    _ => (StatusCode::BAD_REQUEST, "request-body-malformed"),
+                };
+                Self::new(status, kind, "The request's content did not come to its end.")
             }
             EngineError::NotCached { reason, status } => {
                 let detail = format!(

@@ -2,11 +2,11 @@
 
 use crate::route::RouteTable;
 use crate::upstream::PoolLimits;
-use millpond_config::{Config, Limits, Policy, Query, Route};
-use millpond_engine::{FetchLimits, RangeFill, Upstream};
+use millpond_config::{AcceptLanguage, Config, Limits, Policy, Query, Route};
+use millpond_engine::{CachePost, ContentKeys, FetchLimits, RangeFill, Upstream};
 use millpond_exchange::{QueryRules, RequestHead};
 use millpond_front::FrontLimits;
-use millpond_policy::Profile;
+use millpond_policy::{LanguageMatch, Profile};
 
 /// The profile a route's policy stands for.
 pub(crate) fn profile(policy: &Policy, offline: bool) -> Profile {
@@ -23,6 +23,13 @@ pub(crate) fn profile(policy: &Policy, offline: bool) -> Profile {
         refuse_set_cookie: policy.refuse_set_cookie,
         stale_while_revalidate: policy.stale_while_revalidate.duration(),
         stale_if_error: policy.stale_if_error.duration(),
+        stale_when_slow: policy.stale_when_slow.after.duration(),
+        stale_when_slow_max: policy.stale_when_slow.max.duration(),
+        languages: match policy.accept_language {
+            AcceptLanguage::Exact => LanguageMatch::Exact,
+            AcceptLanguage::Unordered => LanguageMatch::Unordered,
+            AcceptLanguage::Preferred => LanguageMatch::Preferred,
+        },
         ignore_client_reload: policy.ignore_client_reload,
         offline,
         ..Profile::default()
@@ -52,6 +59,16 @@ pub(crate) fn range_fill(setting: millpond_config::RangeFill) -> RangeFill {
         millpond_config::RangeFill::Second => RangeFill::Second,
         millpond_config::RangeFill::First => RangeFill::First,
     }
+}
+
+/// Which requests of a route have their content in the key.
+pub(crate) fn content_keys(route: &Route) -> ContentKeys {
+    let post = match route.cache_post {
+        millpond_config::CachePost::Off => CachePost::Off,
+        millpond_config::CachePost::Any => CachePost::Any,
+        millpond_config::CachePost::Graphql => CachePost::Graphql,
+    };
+    ContentKeys { post, limit: route.limits.key_body.bytes() }
 }
 
 /// Where a route's requests go.
@@ -86,6 +103,7 @@ pub(crate) fn front_limits(limits: &Limits) -> FrontLimits {
         idle_timeout: limits.idle_timeout.duration(),
         body_read_timeout: limits.between_reads_timeout.duration(),
         write_timeout: limits.write_timeout.duration(),
+        streams: limits.http2_streams,
         ..FrontLimits::default()
     }
 }

@@ -3,8 +3,8 @@
 use crate::rewrite::via;
 use crate::route::Route;
 use crate::service::Note;
-use millpond_engine::{Answer, AnswerHead, Upgrade};
-use millpond_exchange::{Body, Field, ResponseHead, StatusCode};
+use millpond_engine::{Answer, AnswerHead, Target, Upgrade};
+use millpond_exchange::{Body, Field, KeyParts, ResponseHead, StatusCode};
 use millpond_front::{Reply, UpgradeHandler, WireHead};
 use millpond_policy::CacheStatus;
 
@@ -16,13 +16,27 @@ pub(crate) fn reply(answer: Answer, route: &Route, note: Note) -> Reply<Note> {
         push_number(&mut wire, "Age", u64::from(age));
     }
     push(&mut wire, "X-Cache", if outcome.is_hit() { "HIT" } else { "MISS" });
-    push_status(&mut wire, &status);
+    push_status(&mut wire, &CacheStatus { key: note.key.as_deref(), ..status });
     push(&mut wire, "Via", via(head.head().version));
     push(&mut wire, "X-Request-Id", &note.request_id);
     if let Some(upgrade) = upgrade.filter(|_| head.head().status == StatusCode::SWITCHING_PROTOCOLS) {
         return Reply { upgrade: Some(switch(upgrade)), ..Reply::new(wire, Body::Empty, note) };
     }
     Reply { announce, ..Reply::new(wire, body, note) }
+}
+
+/// What Cache-Status says of the key of a request for `target`, where the route has it shown.
+pub(crate) fn shown_key(target: Target<'_>, route: &Route) -> Option<String> {
+    if !route.cache_status_key {
+        return None;
+    }
+    let Target { scheme, authority, path_and_query, client_scheme } = target;
+    let parts = KeyParts::new(scheme, authority, path_and_query).with_query(&route.context.query);
+    let url = parts.to_key().url();
+    Some(match client_scheme {
+        Some(client_scheme) => format!("{url} x-forwarded-proto={client_scheme}"),
+        None => url,
+    })
 }
 
 /// A reply made here, with no answer behind it.

@@ -19,8 +19,28 @@ pub(crate) struct Sender<'a> {
     pub accepts_trailers: bool,
     /// The request has content, of a known length or not.
     pub has_content: bool,
+    /// The content would be part of the key.
+    pub keys_content: bool,
     /// The answer may be given to others.
     pub shareable: bool,
+}
+
+impl Sender<'_> {
+    /// True when the content is read before the request goes anywhere.
+    pub fn is_read_first(&self) -> bool {
+        self.shareable && self.keys_content
+    }
+}
+
+/// True when the origin would be told, with a request whose answer is not for others as a rule, what the key of a GET does
+/// not know: fields that steer it, or a host that only this client names.
+pub(crate) fn steers(route: &Route, received: &RequestHead) -> bool {
+    let scheme = route.context.upstream.scheme;
+    let normal = |authority| normalise_authority(scheme, authority);
+    let known_host = route.preserve_host
+        || route.names_one_host()
+        || normal(&received.authority) == normal(&route.context.upstream.authority);
+    !known_host || unkeyed::any_steers(&received.fields)
 }
 
 /// The head for the origin. `upgrade` keeps the fields that ask for another protocol.
@@ -43,7 +63,7 @@ pub(crate) fn for_origin(
     let protocol = received.fields.get("upgrade").map(<[u8]>::to_vec).filter(|_| upgrade);
     remove_connection_fields(&mut head.fields);
     head.fields.remove("content-length");
-    if !sender.has_content {
+    if !sender.has_content || sender.is_read_first() {
         // RFC 9110 section 10.1.1: 100-continue is about content; an origin may wait for what never comes.
         head.fields.remove("expect");
     }

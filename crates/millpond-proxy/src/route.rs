@@ -31,6 +31,8 @@ pub(crate) struct Route {
     strip_prefix: bool,
     base_path: String,
     pub preserve_host: bool,
+    /// Cache-Status shows the key.
+    pub cache_status_key: bool,
     pub pass: Pass,
     pub request_fields: FieldRules,
     pub response_fields: FieldRules,
@@ -53,6 +55,7 @@ impl Route {
             rewritten,
             object_limit: Some(route.limits.object.bytes()),
             range_fill: profile::range_fill(route.range_fill),
+            content_keys: profile::content_keys(route),
         };
         Self {
             name: route.label().into(),
@@ -62,6 +65,7 @@ impl Route {
             strip_prefix: route.strip_prefix,
             base_path: route.origin.base_path().trim_end_matches('/').to_owned(),
             preserve_host: route.preserve_host,
+            cache_status_key: route.cache_status_key,
             pass: route.pass.clone(),
             request_fields: route.request_fields.clone(),
             response_fields: route.response_fields.clone(),
@@ -75,6 +79,11 @@ impl Route {
         let rules = &self.request_fields;
         let rewritten = rules.set.keys().chain(&rules.remove).any(|known| reads_as(name, known.as_str()));
         rewritten || self.pass.fields.iter().any(|known| reads_as(name, known.as_str()))
+    }
+
+    /// True when every request that it takes names the same host.
+    pub fn names_one_host(&self) -> bool {
+        self.host.as_ref().is_some_and(|host| !host.is_wildcard())
     }
 
     fn takes(&self, host: &str, path: &str) -> bool {

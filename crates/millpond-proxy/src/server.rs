@@ -11,7 +11,7 @@ use crate::upstream::{Places, TlsError, UpstreamPool, UpstreamTls};
 use millpond_config::Config;
 use millpond_engine::{Clock, CountersSnapshot, Engine, Shared};
 use millpond_exchange::Scheme;
-use millpond_front::{ConnInfo, Drain, FrontLimits, serve_connection};
+use millpond_front::{ConnInfo, ConnectionEnd, Drain, FrontLimits, Transport, serve_connection};
 use millpond_store_sqlite::SqliteStore;
 use std::io;
 use std::net::SocketAddr;
@@ -108,6 +108,7 @@ impl Server {
         let common = Arc::new(Common { routes, trusted, no_route: "".into() });
         let Stores { tiered, disk } = stores::open(config, &clock);
         let shared = Shared::new(tiered, clock);
+        shared.set_content_limit(config.limits.key_bodies.bytes());
         let upstreams = Upstreams {
             tls: UpstreamTls::load(config.upstream_ca.as_deref())?,
             places: Places::new(config.limits.origin_connections as usize),
@@ -141,6 +142,17 @@ impl Server {
     /// Each route's name and origin.
     pub fn routes(&self) -> &[(String, String)] {
         &self.routes
+    }
+
+    /// Serves a connection that came by another way than this server's listeners, such as one end of a pipe in memory,
+    /// as its first worker would. Ends with the connection.
+    pub fn serve_connection<IO: Transport>(
+        &self,
+        io: IO,
+        info: ConnInfo,
+    ) -> impl Future<Output = ConnectionEnd> + Send + use<IO> {
+        let service = Arc::clone(&self.services[0]);
+        serve_connection(io, info, service, Arc::clone(&self.limits), Drain::new().signal())
     }
 
     /// Starts answering.

@@ -5,15 +5,16 @@ use crate::expect;
 use crate::limit::{Watched, watched};
 use crate::pass::pass_reason;
 use crate::problem::Problem;
-use crate::reply::{own_reply, reply};
+use crate::reply::{own_reply, reply, shown_key};
 use crate::request_id::RequestIds;
-use crate::rewrite::{Sender, for_origin};
+use crate::rewrite::{Sender, for_origin, steers};
 use crate::route::{NoRoute, Route, RouteTable};
 use millpond_config::IpRange;
 use millpond_engine::{Answer, Engine, Exchange, Origin};
 use millpond_exchange::url::normalise_path_and_query;
 use millpond_exchange::{Body, Method, RequestHead, Scheme, StatusCode, Timestamp};
 use millpond_front::{ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, TargetForm};
+use millpond_policy::Reason;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const MAX_GIVEN_ID: usize = 128;
 const MAX_PASSES: usize = 8;
 
 /// Methods that are forwarded; others that are not CONNECT and TRACE are too, but nobody needs to be told.
-const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
+const ALLOWED: &str = "GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE";
 
 /// What goes with a reply until it is logged.
 pub(crate) struct Note {
@@ -38,6 +39,8 @@ pub(crate) struct Note {
     pub reason: Option<&'static str>,
     /// Method and target, where the request itself is no longer at hand when the reply ends.
     pub request: Option<(Method, String)>,
+    /// The key, where clients are shown it.
+    pub key: Option<String>,
 }
 
 /// What all workers have in common.
@@ -65,6 +68,7 @@ impl<O: Origin> CacheService<O> {
             outcome: "-",
             reason: None,
             request: log.then(|| (request.method.clone(), request.path_and_query.clone())),
+            key: None,
         }
     }
 
@@ -83,11 +87,7 @@ impl<O: Origin> CacheService<O> {
         if self.common.trusted.is_empty() || !self.trusts(conn.peer.map(|peer| peer.ip())) {
             return None;
         }
-        let said = request.fields.get("x-forwarded-proto")?;
-        let schemes = [Scheme::Http, Scheme::Https];
-        let scheme =
-            schemes.into_iter().find(|scheme| said.eq_ignore_ascii_case(scheme.as_str().as_bytes()))?;
-        (scheme != request.scheme).then_some(scheme)
+        said_scheme(request)
     }
 
     fn trusts(&self, peer: Option<IpAddr>) -> bool {
@@ -128,7 +128,7 @@ impl<O: Origin> CacheService<O> {
         interim: Interim,
         conn: &ConnInfo,
         note: &Note,
-    ) -> Result<(Answer, &Route), Problem> {
+    ) -> Result<(Answer, &Route, Option<String>), Problem> {
         // Routes, pass rules, the key and the origin must all mean the same resource: a path that only the key takes to
         // be another's would store one resource under the other's name.
         if let Cow::Owned(normal) = normalise_path_and_query(&request.head.path_and_query) {
@@ -146,7 +146,11 @@ impl<O: Origin> CacheService<O> {
         let upgrade = asks_for_upgrade(&request.head);
         let peer = conn.peer.map(|peer| peer.ip());
         let client_scheme = self.client_scheme(&request.head, conn);
-        let pass = pass_reason(route, &request.head, &request.head.path_and_query);
+        let method = &request.head.method;
+        let keys_content = route.context.keys_content(method);
+        let unkept = || (*method == Method::POST && steers(route, &request.head)).then_some(Reason::Steered);
+        let pass = pass_reason(route, &request.head, &request.head.path_and_query)
+            .or_else(|| if keys_content { None } else { unkept() });
         let has_content = request.body_length != Some(0);
         let sender = Sender {
             peer,
@@ -155,10 +159,18 @@ impl<O: Origin> CacheService<O> {
             request_id: &note.request_id,
             accepts_trailers: request.accepts_trailers,
             has_content,
-            shareable: pass.is_none() && matches!(request.head.method, Method::GET | Method::HEAD),
+            keys_content,
+            shareable: pass.is_none() && (keys_content || matches!(*method, Method::GET | Method::HEAD)),
+        };
+        let key = if sender.shareable && !keys_content {
+            let target = route.target(&request.head.authority, &request.head.path_and_query);
+            shown_key(target.as_target(client_scheme), route)
+        } else {
+            None
         };
         let head = for_origin(route, &request.head, &sender, upgrade);
-        let expects = has_content && request.head.fields.contains("expect");
+        // Content that is part of the key is read before anyone is asked, which tells the client to go on.
+        let expects = has_content && !sender.is_read_first() && head.fields.contains("expect");
         let (gate, opened) = watch::channel(false);
         let body = if expects { expect::gated(body, opened) } else { body };
         let exchange = Exchange {
@@ -171,7 +183,7 @@ impl<O: Origin> CacheService<O> {
             interim: Some(expect::sink(interim, expects.then_some(gate))),
         };
         match self.engine.handle(exchange).await {
-            Ok(answer) => Ok((answer, route)),
+            Ok(answer) => Ok((answer, route, key)),
             Err(error) => Err(fault.problem().unwrap_or_else(|| error.into())),
         }
     }
@@ -195,12 +207,13 @@ impl<O: Origin> Service for CacheService<O> {
             return None;
         }
         let target = route.target(&head.authority, &path);
-        let answer =
-            self.engine.hit(head, target.as_target(self.client_scheme(head, conn)), &route.context)?;
+        let target = target.as_target(self.client_scheme(head, conn));
+        let answer = self.engine.hit(head, target, &route.context)?;
         let note = Note {
             route: Arc::clone(&route.name),
             outcome: answer.outcome.as_str(),
             reason: answer.status.detail,
+            key: shown_key(target, route),
             ..self.note(head, conn, false)
         };
         Some(reply(answer, route, note))
@@ -209,7 +222,8 @@ impl<O: Origin> Service for CacheService<O> {
     async fn call(&self, request: Request, body: Body, interim: Interim, conn: &ConnInfo) -> Reply<Note> {
         let mut note = self.note(&request.head, conn, true);
         match self.answer(request, body, interim, conn, &note).await {
-            Ok((answer, route)) => {
+            Ok((answer, route, key)) => {
+                note.key = key;
                 note.route = Arc::clone(&route.name);
                 note.outcome = answer.outcome.as_str();
                 note.reason = answer.status.detail;
@@ -240,6 +254,7 @@ impl<O: Origin> Service for CacheService<O> {
             outcome: "refused",
             reason: Some(refusal.name()),
             request: None,
+            key: None,
         };
         let outcome = Outcome {
             status: refusal.status(),
@@ -255,6 +270,14 @@ impl<O: Origin> Service for CacheService<O> {
     fn request_id(&self) -> Option<String> {
         Some(self.ids.next())
     }
+}
+
+/// The scheme that a proxy in front says its client used, where it is another than this connection's.
+pub(crate) fn said_scheme(request: &RequestHead) -> Option<Scheme> {
+    let said = request.fields.get("x-forwarded-proto")?;
+    let schemes = [Scheme::Http, Scheme::Https];
+    let scheme = schemes.into_iter().find(|scheme| said.eq_ignore_ascii_case(scheme.as_str().as_bytes()))?;
+    (scheme != request.scheme).then_some(scheme)
 }
 
 fn report(problem: &Problem, note: Note) -> Reply<Note> {
@@ -284,7 +307,7 @@ fn misdirected(authority: &str) -> Problem {
 
 /// RFC 9110 section 7.8: an Upgrade field counts only when Connection names it. `h2c` never does: behind it a client could
 /// send requests past every check made here, and RFC 9113 section 3.1 has given it up.
-fn asks_for_upgrade(head: &RequestHead) -> bool {
+pub(crate) fn asks_for_upgrade(head: &RequestHead) -> bool {
     let is_h2c = |token: &[u8]| token.trim_ascii().to_ascii_lowercase().starts_with(b"h2c");
     head.fields.contains("upgrade")
         && !head.fields.get_all("upgrade").any(|value| value.split(|b| *b == b',').any(is_h2c))

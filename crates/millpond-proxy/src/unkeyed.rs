@@ -61,6 +61,14 @@ pub(crate) fn strip(fields: &mut Fields, route: &Route, shareable: bool) {
     });
 }
 
+/// True when a field among these steers origins.
+pub(crate) fn any_steers(fields: &Fields) -> bool {
+    fields.iter().any(|field| {
+        let name = field.name_str();
+        is_steering(name) && !WRITTEN.iter().any(|kept| reads_as(name, kept))
+    })
+}
+
 /// True when an origin may read `name` as `other`.
 pub(crate) fn reads_as(name: &str, other: &str) -> bool {
     name.len() == other.len() && starts_as(name, other)

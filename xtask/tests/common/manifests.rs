@@ -22,11 +22,11 @@ pub struct Manifest {
     pub dev_dependencies: BTreeSet<String>,
 }
 
-/// The manifests of the crates below `crates/`, of xtask and of what it measures the stores with.
+/// The manifests of the crates below `crates/`, of xtask and of what it measures with.
 pub fn manifests() -> Vec<Manifest> {
     let crates = std::fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
     let mut manifests: Vec<Manifest> = crates
-        .chain([root().join("xtask"), root().join("bench/store")])
+        .chain(["xtask", "bench/instructions", "bench/store"].map(|dir| root().join(dir)))
         .map(|dir| dir.join("Cargo.toml"))
         .filter(|file| file.is_file())
         .map(|file| parse(&std::fs::read_to_string(file).unwrap()))

@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod serve;
+mod target;
 
 use crate::failure::Failure;
 use std::io::{self, Write as _};

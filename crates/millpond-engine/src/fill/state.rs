@@ -2,9 +2,10 @@
 
 use crate::origin::OriginError;
 use bytes::Bytes;
-use millpond_exchange::{BodyError, BodyErrorKind, Fields, Record, ResponseHead, StatusCode};
+use millpond_exchange::{BodyError, BodyErrorKind, Fields, Key, Record, ResponseHead, StatusCode};
 use millpond_store::{Entry, PartialReader};
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -18,6 +19,8 @@ const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The head of a response that is being stored.
 pub(crate) struct FillHead {
+    /// The key it will be stored under.
+    pub key: Key,
     /// As it will be stored and replayed.
     pub head: ResponseHead,
     pub record: Record,
@@ -78,8 +81,10 @@ pub(crate) struct Fill {
     member_moved: Notify,
     /// The last reader has left.
     deserted: Notify,
-    /// Goes on without readers: a refresh in the background.
-    pub detached: bool,
+    /// Goes on without readers: a refresh in the background, or a fetch whose readers were given something stale.
+    detached: AtomicBool,
+    /// When the fetch began.
+    began: Instant,
 }
 
 /// The readers, and the pieces that only they still need.
@@ -133,7 +138,8 @@ impl Fill {
             members: Mutex::default(),
             member_moved: Notify::new(),
             deserted: Notify::new(),
-            detached,
+            detached: AtomicBool::new(detached),
+            began: Instant::now(),
         })
     }
 
@@ -153,6 +159,11 @@ impl Fill {
 
     pub(crate) fn has_members(&self) -> bool {
         !self.members().offsets.is_empty()
+    }
+
+    /// True when it goes on without readers.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Relaxed)
     }
 
     /// Returns when the last reader has left; now and then also without cause.
@@ -265,6 +276,27 @@ impl Membership {
         let settled = self.changes.wait_for(|progress| !matches!(progress.stage, Stage::Waiting)).await;
         // The sender lives in the fill, which this membership keeps alive: the wait cannot fail.
         settled.map_or(Stage::Waiting, |progress| progress.stage.clone())
+    }
+
+    /// Another place among the readers, from the beginning of the body.
+    pub(crate) fn again(&self) -> Self {
+        self.fill.join()
+    }
+
+    /// The head, if it is here, and how many bytes of body are.
+    pub(crate) fn streaming(&self) -> Option<(Arc<FillHead>, u64)> {
+        let head = self.fill.head()?;
+        Some((head, self.changes.borrow().received))
+    }
+
+    /// When the fetch began.
+    pub(crate) fn began(&self) -> Instant {
+        self.fill.began
+    }
+
+    /// From here on the fill goes on without readers as well.
+    pub(crate) fn detach(&self) {
+        self.fill.detached.store(true, Ordering::Relaxed);
     }
 
     /// How far the fill is, marked as seen.

@@ -107,6 +107,14 @@ impl FillTable {
         Role::Leader(fill, member)
     }
 
+    /// Joins the fill for `key` if there is one that others than its leader may join.
+    pub(crate) fn join(&self, key: &FillKey, named: bool, now: Timestamp) -> Option<Membership> {
+        if self.is_unshared(&key.key, named, now) {
+            return None;
+        }
+        lock(&self.fills).get(key).map(Fill::join)
+    }
+
     /// Starts a fill without a reader, unless there is one for `key` already.
     pub(crate) fn enter_detached(&self, key: &FillKey) -> Option<Arc<Fill>> {
         let mut fills = lock(&self.fills);
@@ -116,6 +124,11 @@ impl FillTable {
         let fill = Fill::new(true);
         fills.insert(key.clone(), Arc::clone(&fill));
         Some(fill)
+    }
+
+    /// Lets others join `fill` at another place too, unless there is one already.
+    pub(crate) fn join_at(&self, key: &FillKey, fill: &Arc<Fill>) {
+        lock(&self.fills).entry(key.clone()).or_insert_with(|| Arc::clone(fill));
     }
 
     /// Takes out every fill whose response `selector` covers, or may cover: it goes on for those who wait, and nobody

@@ -1,9 +1,10 @@
 //! Runs a fill: one fetch, apart from the client that caused it.
 
 use super::bounded::bounded;
-use super::rest::{Joined, Nothing, Together};
+use super::rest::{Joined, Nothing, Together, chain};
 use super::state::{End, Fill, FillHead, Stage};
 use super::table::{Concerns, FillKey};
+use crate::content::Content;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::origin::{InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse};
@@ -11,8 +12,8 @@ use crate::part::Wanted;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use millpond_exchange::{
-    Body, BodyError, BodyErrorKind, Fields, Frame, Key, Record, RequestHead, ResponseHead, StatusCode,
-    Timestamp,
+    Body, BodyError, BodyErrorKind, Fields, Frame, Key, Method, Record, RequestHead, ResponseHead,
+    StatusCode, Timestamp,
 };
 use millpond_policy::{Admitted, Fate, Freshened, Reason, RequestFacts, Stored, Times, Validated, Verdict};
 use millpond_store::{Entry, Epoch, NewEntry, Store, StoreError, Writer};
@@ -35,6 +36,8 @@ pub(crate) struct Plan {
     pub key: Key,
     /// The request as the cache sees it, as a rule without the client's preconditions and ranges.
     pub request: RequestHead,
+    /// Its content, where that is part of the key.
+    pub content: Option<Arc<Content>>,
     /// It has the client's own preconditions, so that a 304 is for that client.
     pub own_conditions: bool,
     /// What is stored under the key: its validators go along.
@@ -47,6 +50,44 @@ pub(crate) struct Plan {
     /// The purge epoch before the fetch.
     pub epoch: Epoch,
     pub interim: Option<InterimSink>,
+}
+
+impl Plan {
+    /// The request with the validators of the response that Vary selects, if there are any.
+    ///
+    /// Without such a response nothing is asked about the others (RFC 9111 section 4.3.1 allows it): a server that
+    /// compresses on the fly answers 304 to the tag of the compressed form also where the client cannot read that.
+    ///
+    /// Nor is a POST made conditional, which RFC 9110 section 13.1.2 would have answered with 412.
+    pub(crate) fn conditional(&self) -> Option<RequestHead> {
+        if self.request.method == Method::POST {
+            return None;
+        }
+        let selected = &self.stored[self.selected?].record;
+        let fields = &self.request.fields;
+        let fields = match self.wanted {
+            Wanted::Part { .. } => millpond_policy::conditional_part_request(selected, fields)?,
+            _ => millpond_policy::conditional_request(std::iter::once(selected), Some(selected), fields)?,
+        };
+        Some(RequestHead { fields, ..self.request.clone() })
+    }
+
+    /// The facts of the request.
+    pub(super) fn facts(&self) -> RequestFacts {
+        let facts = RequestFacts::of(&self.request);
+        if self.content.is_some() { facts.keyed_by_content() } else { facts }
+    }
+
+    /// The key under which others wait for this, or would.
+    fn meeting_place(&self) -> &Key {
+        self.place.as_ref().map_or(&self.key, |place| &place.key)
+    }
+
+    /// The request for what is missing behind a stored part, where that is what the fill is to bring.
+    pub(crate) fn for_rest(&self) -> Option<RequestHead> {
+        let Wanted::Rest { fetch, .. } = &self.wanted else { return None };
+        Some(RequestHead { fields: fetch.fields(&self.request.fields), ..self.request.clone() })
+    }
 }
 
 /// A response for the leader alone.
@@ -62,8 +103,21 @@ pub(crate) async fn run<O: Origin>(
     plan: Plan,
     leader: Option<oneshot::Sender<Own>>,
 ) {
-    let guard = Guard { engine: Arc::clone(&engine), fill: Arc::clone(&fill), place: plan.place.clone() };
+    let guard = Guard::new(&engine, &fill, &plan);
     Task { engine, fill, plan, leader, guard }.run().await;
+}
+
+/// Stores a response that has come by another way, and for another method, under the key of `plan`.
+pub(crate) async fn store<O: Origin>(
+    engine: Arc<Engine<O>>,
+    fill: Arc<Fill>,
+    plan: Plan,
+    leader: oneshot::Sender<Own>,
+    response: OriginResponse,
+    times: Times,
+) {
+    let guard = Guard::new(&engine, &fill, &plan);
+    Task { engine, fill, plan, leader: Some(leader), guard }.respond(response, times).await;
 }
 
 /// Leaves the table when the task ends, also when it is dropped half-way.
@@ -71,11 +125,25 @@ struct Guard<O: Origin> {
     engine: Arc<Engine<O>>,
     fill: Arc<Fill>,
     place: Option<FillKey>,
+    /// A second place: where requests for equivalent URLs look.
+    moved: Option<FillKey>,
 }
 
 impl<O: Origin> Guard<O> {
+    fn new(engine: &Arc<Engine<O>>, fill: &Arc<Fill>, plan: &Plan) -> Self {
+        Self { engine: Arc::clone(engine), fill: Arc::clone(fill), place: plan.place.clone(), moved: None }
+    }
+
+    /// Lets those join whose key is `key` by the rule that the response has brought.
+    fn join_at(&mut self, key: &Key) {
+        let Some(place) = self.place.as_ref().filter(|place| place.key != *key) else { return };
+        let moved = FillKey { key: key.clone(), selectors: place.selectors.clone() };
+        self.engine.shared.fills.join_at(&moved, &self.fill);
+        self.moved = Some(moved);
+    }
+
     fn leave(&self) {
-        if let Some(place) = &self.place {
+        for place in self.place.iter().chain(&self.moved) {
             self.engine.shared.fills.leave(place, &self.fill);
         }
     }
@@ -100,7 +168,7 @@ impl<O: Origin> Task<O> {
     async fn run(self) {
         let request_time = self.engine.now();
         let mut rest = self.rest();
-        let conditional = rest.as_ref().map(|rest| rest.request.clone()).or_else(|| self.conditional());
+        let conditional = rest.as_ref().map(|rest| rest.request.clone()).or_else(|| self.plan.conditional());
         let mut has_conditions = conditional.is_some();
         let mut sent = conditional.unwrap_or_else(|| self.plan.request.clone());
         loop {
@@ -155,25 +223,11 @@ impl<O: Origin> Task<O> {
         }
     }
 
-    /// The request with the validators of the response that Vary selects, if there are any.
-    ///
-    /// Without such a response nothing is asked about the others (RFC 9111 section 4.3.1 allows it): a server that
-    /// compresses on the fly answers 304 to the tag of the compressed form also where the client cannot read that.
-    fn conditional(&self) -> Option<RequestHead> {
-        let selected = &self.plan.stored[self.plan.selected?].record;
-        let fields = &self.plan.request.fields;
-        let fields = match self.plan.wanted {
-            Wanted::Part { .. } => millpond_policy::conditional_part_request(selected, fields)?,
-            _ => millpond_policy::conditional_request(std::iter::once(selected), Some(selected), fields)?,
-        };
-        Some(RequestHead { fields, ..self.plan.request.clone() })
-    }
-
     async fn fetch(&self, head: &RequestHead) -> Result<OriginResponse, OriginError> {
         let request = OriginRequest {
             upstream: Arc::clone(&self.plan.context.upstream),
             head: head.clone(),
-            body: Body::Empty,
+            body: self.plan.content.as_ref().map_or(Body::Empty, |content| content.body()),
             interim: self.plan.interim.clone(),
         };
         tokio::select! {
@@ -185,13 +239,10 @@ impl<O: Origin> Task<O> {
     /// Returns when nobody has waited for the head for a while: fetches that nobody wants would let a client that leaves
     /// at once keep as many connections to the origin as it likes.
     async fn given_up(&self) {
-        if self.fill.detached {
-            return std::future::pending().await;
-        }
         loop {
             self.fill.deserted().await;
             tokio::time::sleep(GRACE).await;
-            if self.fill.has_members() {
+            if self.fill.has_members() || self.fill.is_detached() {
                 continue;
             }
             // Whoever came before the place was given up is still here to be counted.
@@ -209,7 +260,7 @@ impl<O: Origin> Task<O> {
             .iter()
             .map(|entry| Stored { record: &entry.record, head: &entry.head })
             .collect();
-        let facts = RequestFacts::of(&self.plan.request);
+        let facts = self.plan.facts();
         let profile = &self.plan.context.profile;
         millpond_policy::validated(&stored, self.plan.selected, sent, &facts, response, times, profile)
     }
@@ -227,8 +278,8 @@ impl<O: Origin> Task<O> {
         let (entry, shared) = answer.unwrap_or_else(|| (Arc::clone(&self.plan.stored[0]), true));
         if shared {
             self.remember(&entry.record, now);
-        } else if RequestFacts::of(&self.plan.request).names_user() {
-            self.engine.shared.fills.remember_unshared(&self.plan.key, Concerns::Named, now);
+        } else if self.plan.facts().names_user() {
+            self.engine.shared.fills.remember_unshared(self.plan.meeting_place(), Concerns::Named, now);
         }
         self.guard.leave();
         self.fill.advance(Stage::Refreshed { entry, shared });
@@ -240,9 +291,11 @@ impl<O: Origin> Task<O> {
         let fills = &self.engine.shared.fills;
         let profile = &self.plan.context.profile;
         match millpond_policy::reuse(record, &RequestFacts::default(), now, profile) {
-            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => fills.forget_unshared(&self.plan.key),
+            Verdict::Fresh { .. } | Verdict::ServeStale { .. } => {
+                fills.forget_unshared(self.plan.meeting_place());
+            }
             Verdict::Validate(_) | Verdict::Unusable(_) => {
-                fills.remember_unshared(&self.plan.key, Concerns::Everyone, now);
+                fills.remember_unshared(self.plan.meeting_place(), Concerns::Everyone, now);
             }
         }
     }
@@ -273,8 +326,8 @@ impl<O: Origin> Task<O> {
         }
     }
 
-    async fn respond(self, response: OriginResponse, times: Times) {
-        let facts = RequestFacts::of(&self.plan.request);
+    async fn respond(mut self, response: OriginResponse, times: Times) {
+        let facts = self.plan.facts();
         let profile = &self.plan.context.profile;
         let admitted =
             millpond_policy::admit(&self.plan.request, &facts, &response.head, times, None, profile);
@@ -287,11 +340,19 @@ impl<O: Origin> Task<O> {
             return self.release(response, Reason::ContentRange, times.response_time);
         }
         self.remember(&record, times.response_time);
+        let key = self.engine.shared.search.learn(&self.plan.key, &head.fields);
+        self.guard.join_at(&key);
+        if record.part.is_some()
+            && let Some((joined, stored, append)) = self.beside(&key, &response.head, times).await
+            && let Ok(writer) = self.open(&joined).await
+        {
+            return self.start(joined, writer, chain(stored, response.body, &append)).await;
+        }
         let OriginResponse { head: origin_head, body, upgrade } = response;
         let status = origin_head.status;
         let verbatim = status == StatusCode::PARTIAL_CONTENT;
         let origin_head = for_client(origin_head);
-        let head = FillHead { head, record, origin_head, status, announced_len, verbatim };
+        let head = FillHead { key, head, record, origin_head, status, announced_len, verbatim };
         match self.open(&head).await {
             Ok(writer) => self.start(head, writer, body).await,
             Err(reason) => {
@@ -327,7 +388,7 @@ impl<O: Origin> Task<O> {
     async fn open(&self, head: &FillHead) -> Result<Box<dyn Writer>, Reason> {
         let announced_len = head.announced_len;
         let new = NewEntry {
-            key: self.plan.key.clone(),
+            key: head.key.clone(),
             record: head.record.clone(),
             head: head.head.clone(),
             announced_len,
@@ -359,9 +420,9 @@ impl<O: Origin> Task<O> {
         let status = response.head.status.as_u16();
         let personal = matches!(reason, Reason::Authorization | Reason::UserRequest | Reason::NoPartition);
         if personal {
-            shared.fills.remember_unshared(&self.plan.key, Concerns::Named, now);
-        } else if status < 500 && !matches!(reason, Reason::RequestNoStore | Reason::NotModified) {
-            shared.fills.remember_unshared(&self.plan.key, Concerns::Everyone, now);
+            shared.fills.remember_unshared(self.plan.meeting_place(), Concerns::Named, now);
+        } else if status < 500 && !says_nothing_to_others(reason) {
+            shared.fills.remember_unshared(self.plan.meeting_place(), Concerns::Everyone, now);
         }
         self.guard.leave();
         if let Some(leader) = self.leader.take() {
@@ -449,7 +510,7 @@ impl<O: Origin> Task<O> {
 
     /// RFC 9111 section 3.3 has only complete responses stored; one without readers is finished when little is missing.
     fn worth_going_on(&self, received: u64, announced: Option<u64>, storing: bool) -> bool {
-        if self.fill.has_members() || (self.fill.detached && storing) {
+        if self.fill.has_members() || (self.fill.is_detached() && storing) {
             return true;
         }
         storing
@@ -474,6 +535,12 @@ impl<O: Origin> Task<O> {
         self.guard.leave();
         self.fill.end(End::Complete(Arc::new(trailers)));
     }
+}
+
+/// True where a response is not stored because of how it was asked for, or of which bytes it has.
+fn says_nothing_to_others(reason: Reason) -> bool {
+    let of_the_bytes = matches!(reason, Reason::Multipart | Reason::ContentRange | Reason::IfRangeHead);
+    of_the_bytes || matches!(reason, Reason::RequestNoStore | Reason::NotModified | Reason::RequestSpecific)
 }
 
 /// The head without what is meant for this cache alone.

@@ -1,6 +1,7 @@
 //! Preconditions and ranges of clients, answered from what is stored or on its way there.
 
-use crate::support::{Reply, World, gate, in_time, request, settle};
+use crate::support::{MIB, Reply, World, gate, in_time, request, settle, stepped};
+use millpond_exchange::Body;
 
 const TAGGED: &[(&str, &str)] = &[
     ("Cache-Control", "max-age=60"),
@@ -135,4 +136,96 @@ async fn a_precondition_on_what_is_never_stored_is_for_the_origin() {
     assert_eq!(world.line("GET", "/", &[("If-None-Match", "\"v0\"")]).await, "miss 200 ours");
     settle().await;
     assert_eq!(world.line("GET", "/", have).await, "hit 304");
+}
+
+/// RFC 9110 section 13.1.5: a date holds where it is the Last-Modified and that is strong (section 8.8.2.2).
+#[tokio::test(start_paused = true)]
+async fn if_range_with_a_date() {
+    for (modified, asked, expected) in [
+        ("@-1000", "@-1000", "hit 206 el"),
+        ("@-1000", "@-999", "hit 200 hello"),
+        ("@-1000", "@-1001", "hit 200 hello"),
+        ("@0", "@0", "hit 200 hello"),
+        ("@-1", "@-1", "hit 206 el"),
+    ] {
+        let world = World::new();
+        world.origin.says(move |_| {
+            let lines = [("Cache-Control", "max-age=60"), ("Date", "@0"), ("Last-Modified", modified)];
+            Reply::ok(&lines, "hello")
+        });
+        world.get("/").await;
+        let line = world.line("GET", "/", &[("Range", "bytes=1-2"), ("If-Range", asked)]).await;
+        assert_eq!(line, expected, "{modified} {asked}");
+        assert_eq!(world.origin.count(), 1);
+    }
+}
+
+/// Each of those who wait for one fill has its own If-Range, evaluated on what came.
+#[tokio::test(start_paused = true)]
+async fn if_range_of_those_who_wait() {
+    let world = World::new();
+    world.origin.says(|_| Reply::ok(TAGGED, "hello"));
+    world.get("/").await;
+    world.advance(61);
+    let open = gate();
+    let held = open.clone();
+    let new: &[(&str, &str)] = &[("Cache-Control", "max-age=60"), ("ETag", "\"v2\""), ("Date", "@61")];
+    world.origin.says(move |_| Reply::ok(new, "world").behind(&held));
+    let ask = |lines| world.line("GET", "/", lines);
+    let (a, b, c, d, ()) = Box::pin(in_time(async {
+        tokio::join!(
+            ask(&[("Range", "bytes=1-2"), ("If-Range", "\"v1\"")]),
+            ask(&[("Range", "bytes=1-2"), ("If-Range", "\"v2\"")]),
+            ask(&[("Range", "bytes=1-2"), ("If-Range", "@-1000")]),
+            ask(&[("Range", "bytes=1-2"), ("If-Range", "W/\"v2\"")]),
+            async {
+                settle().await;
+                open.add_permits(1);
+            }
+        )
+    }))
+    .await;
+    let whole = "collapsed 200 world";
+    assert_eq!([a, b, c, d], ["miss 200 world", "collapsed 206 or", whole, whole]);
+    assert!(!world.origin.last().fields.contains("if-range"), "what comes is for everyone");
+}
+
+/// A range of what is on its way is cut from that, once it has come so far or nearly so.
+#[tokio::test(start_paused = true)]
+async fn a_range_of_what_is_on_its_way() {
+    const LEN: u64 = 8 * MIB;
+    let world = World::new();
+    let (tap, body) = stepped(Some(LEN));
+    let body = std::sync::Mutex::new(Some(body));
+    world.origin.says(move |request| match request.fields.get_str("range") {
+        None => Reply::new(200, TAGGED, body.lock().expect("fine").take().expect("it is asked once")),
+        Some(_) => Reply::new(206, &[("Content-Range", "bytes 0-0/8388608")], Body::from_bytes("x")),
+    });
+    let spawn = |lines: &'static [(&'static str, &'static str)]| {
+        let world = world.clone();
+        tokio::spawn(async move { world.read(request("GET", "/", lines)).await })
+    };
+    let whole = spawn(&[]);
+    settle().await;
+    tap.send(vec![7; 1000]);
+    settle().await;
+    let here = spawn(&[("Range", "bytes=10-19")]);
+    let near = spawn(&[("Range", "bytes=1000000-1000001")]);
+    let other = spawn(&[("Range", "bytes=10-19"), ("If-Range", "\"v0\"")]);
+    let got = in_time(here).await.expect("it does not panic");
+    assert_eq!(
+        (got.line(), got.fields.get_str("content-range")),
+        (
+            "collapsed 206 \u{7}\u{7}\u{7}\u{7}\u{7}\u{7}\u{7}\u{7}\u{7}\u{7}".into(),
+            Some("bytes 10-19/8388608")
+        )
+    );
+    assert_eq!(world.line("GET", "/", &[("Range", "bytes=8000000-8000001")]).await, "miss 206 x", "too far");
+    assert_eq!(world.line("GET", "/", &[("Range", "bytes=-1")]).await, "miss 206 x", "too far");
+    assert_eq!(in_time(other).await.expect("it does not panic").line(), "miss 206 x", "the origin decides");
+    assert_eq!(world.origin.count(), 4);
+    tap.send(vec![7; LEN as usize - 1000]);
+    drop(tap);
+    assert_eq!(in_time(near).await.expect("it does not panic").body, [7, 7]);
+    assert_eq!(in_time(whole).await.expect("it does not panic").body.len() as u64, LEN);
 }

@@ -7,10 +7,10 @@ use millpond_policy::Profile;
 use millpond_store::MemoryOptions;
 use std::sync::Arc;
 
-const CONTENT: &str = "0123456789";
+pub const CONTENT: &str = "0123456789";
 
 /// What an origin that knows ranges says: one range, If-Range and If-None-Match by a strong tag.
-fn ranged(request: &RequestHead, content: &str, tag: &str) -> Reply {
+pub fn ranged(request: &RequestHead, content: &str, tag: &str) -> Reply {
     let field = |name: &str| request.fields.get_str(name);
     let lines = [("Cache-Control", "max-age=60"), ("ETag", tag), ("Content-Type", "text/plain")];
     if field("if-none-match") == Some(tag) {
@@ -32,18 +32,18 @@ fn ranged(request: &RequestHead, content: &str, tag: &str) -> Reply {
     Reply::new(206, &lines, Body::from_bytes(content[first..=last].to_owned()))
 }
 
-fn world() -> World {
+pub fn world() -> World {
     filling(RangeFill::Off)
 }
 
-fn filling(range_fill: RangeFill) -> World {
+pub fn filling(range_fill: RangeFill) -> World {
     let world = World::with(Profile::default(), MemoryOptions::default());
     world.origin.says(|request| ranged(request, CONTENT, "\"v1\""));
     let context = Context { range_fill, ..Context::clone(&world.context) };
     World { context: Arc::new(context), ..world }
 }
 
-async fn part(world: &World, range: &str) -> String {
+pub async fn part(world: &World, range: &str) -> String {
     let line = world.line("GET", "/", &[("Range", range)]).await;
     settle().await;
     line
@@ -193,4 +193,116 @@ async fn a_part_that_is_cut_is_not_stored() {
         "Content-Range says how much it should be"
     );
     assert_eq!(world.entries(), 0);
+}
+
+/// RFC 9111 section 3.3: without a validator a part still answers what lies within it, and no more is made of it (RFC 9110
+/// section 15.3.7.3).
+#[tokio::test(start_paused = true)]
+async fn a_part_without_validator_is_given_again() {
+    let world = world();
+    world.origin.says(|request| {
+        let first = if request.fields.get_str("range") == Some("bytes=-5") { 5 } else { 0 };
+        let content_range = format!("bytes {first}-{}/10", first + 4);
+        let lines = [("Cache-Control", "max-age=60"), ("Content-Range", content_range.as_str())];
+        Reply::new(206, &lines, Body::from_bytes(&CONTENT[first..first + 5]))
+    });
+    assert_eq!(part(&world, "bytes=-5").await, "miss 206 56789");
+    for (range, expected) in [
+        ("bytes=-5", "hit 206 56789"),
+        ("bytes=6-8", "hit 206 678"),
+        ("bytes=6-", "hit 206 6789"),
+        ("bytes=-1", "hit 206 9"),
+    ] {
+        assert_eq!(part(&world, range).await, expected, "{range}");
+    }
+    part(&world, "bytes=0-4").await;
+    assert_eq!((world.origin.count(), world.entries()), (2, 2));
+    world.origin.says(|request| ranged(request, "abcdefghij", "\"v2\""));
+    assert_eq!(world.get("/").await, "miss 200 abcdefghij");
+    assert_eq!(world.origin.last().fields.get_str("range"), None, "nothing can be made of the two");
+}
+
+/// RFC 9110 section 14.1.2: open ranges, suffixes, and what lies behind the end, with the length known and not.
+#[tokio::test(start_paused = true)]
+async fn open_ranges_and_suffixes() {
+    for (complete, rows) in [
+        ("10", &[("bytes=5-", "hit 206 56789"), ("bytes=-2", "hit 206 89"), ("bytes=10-", "hit 416")][..]),
+        ("*", &[("bytes=5-", "miss 206 56789"), ("bytes=-2", "miss 206 89"), ("bytes=10-", "miss 416")]),
+    ] {
+        for (range, expected) in rows {
+            let world = world();
+            let content_range = format!("bytes 4-9/{complete}");
+            world.origin.says(move |_| {
+                let lines =
+                    [("Cache-Control", "max-age=60"), ("ETag", "\"v1\""), ("Content-Range", &*content_range)];
+                Reply::new(206, &lines, Body::from_bytes("456789"))
+            });
+            part(&world, "bytes=4-9").await;
+            world.origin.says(|request| match request.fields.get_str("range") {
+                Some("bytes=10-") => Reply::status(416, &[("Content-Range", "bytes */10")]),
+                _ => ranged(request, CONTENT, "\"v1\""),
+            });
+            assert_eq!(part(&world, range).await, *expected, "{range} of {complete}");
+        }
+    }
+}
+
+/// All bytes are the whole, whatever the status was (RFC 9111 section 3.3).
+#[tokio::test(start_paused = true)]
+async fn a_range_of_all_bytes_stores_the_whole() {
+    for range in ["bytes=0-", "bytes=0-9", "bytes=-10", "bytes=0-99"] {
+        let world = world();
+        world.origin.says(|request| {
+            let mut request = request.clone();
+            let _ = request.fields.set("range", "bytes=0-");
+            ranged(&request, CONTENT, "\"v1\"")
+        });
+        assert_eq!(part(&world, range).await, "miss 206 0123456789");
+        assert_eq!(world.get("/").await, "hit 200 0123456789", "{range}");
+        assert_eq!(part(&world, "bytes=0-").await, "hit 206 0123456789");
+        assert_eq!(world.line("HEAD", "/", &[("Range", "bytes=0-1")]).await, "hit 200", "Range is for GET");
+        assert_eq!(world.origin.count(), 1);
+    }
+}
+
+/// RFC 9110 section 13.1.5, over parts: what the client has must be what is stored; otherwise only the origin knows.
+#[tokio::test(start_paused = true)]
+async fn if_range_over_parts() {
+    let world = world();
+    part(&world, "bytes=0-5").await;
+    let ask = async |range, if_range| {
+        let line = world.line("GET", "/", &[("Range", range), ("If-Range", if_range)]).await;
+        settle().await;
+        line
+    };
+    assert_eq!(ask("bytes=1-2", "\"v1\"").await, "hit 206 12");
+    assert_eq!(ask("bytes=4-7", "\"v1\"").await, "miss 206 4567", "completed");
+    assert_eq!(world.origin.last().fields.get_str("range"), Some("bytes=6-7"));
+    assert_eq!(ask("bytes=1-2", "\"v0\"").await, "miss 200 0123456789");
+    let last = world.origin.last();
+    assert_eq!(last.fields.get_str("if-range"), Some("\"v0\""), "as the client asked");
+    assert_eq!(world.get("/").await, "hit 200 0123456789");
+}
+
+/// RFC 9111 section 5.1: what came through another cache says how old it is, cut or not.
+#[tokio::test(start_paused = true)]
+async fn an_age_on_the_way_is_told() {
+    let world = world();
+    world.origin.says(|request| {
+        let range = request.fields.get_str("range").unwrap_or_default();
+        let first = if range == "bytes=0-3" { 0 } else { 4 };
+        let content_range = format!("bytes {first}-{}/10", first + 3);
+        let lines = [
+            ("Cache-Control", "max-age=60"),
+            ("ETag", "\"v1\""),
+            ("Age", "7"),
+            ("Content-Range", content_range.as_str()),
+        ];
+        Reply::new(206, &lines, Body::from_bytes(&CONTENT[first..first + 4]))
+    });
+    part(&world, "bytes=0-3").await;
+    let got = world.read(request("GET", "/", &[("Range", "bytes=4-7")])).await;
+    assert_eq!((got.line().as_str(), got.age), ("miss 206 4567", Some(7)));
+    settle().await;
+    assert_eq!(world.entries(), 1);
 }

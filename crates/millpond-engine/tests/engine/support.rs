@@ -5,8 +5,8 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use millpond_engine::Exchange;
 use millpond_engine::{
-    Answer, Context, Engine, EngineError, FetchLimits, ManualClock, Origin, OriginError, OriginFault,
-    OriginRequest, OriginResponse, Outcome, RangeFill, Shared, Upstream,
+    Answer, ContentKeys, Context, Engine, EngineError, FetchLimits, ManualClock, Origin, OriginError,
+    OriginFault, OriginRequest, OriginResponse, Outcome, RangeFill, Shared, Upstream,
 };
 use millpond_exchange::{
     Body, BodyError, BodyErrorKind, Fields, Frame, Method, QueryRules, RequestHead, ResponseHead, Scheme,
@@ -104,6 +104,7 @@ type Behaviour = dyn Fn(&RequestHead) -> Reply + Send + Sync;
 pub struct TestOrigin {
     behaviour: Mutex<Arc<Behaviour>>,
     asked: Mutex<Vec<RequestHead>>,
+    contents: Arc<Mutex<Vec<String>>>,
 }
 
 impl TestOrigin {
@@ -125,6 +126,11 @@ impl TestOrigin {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// The content of the requests that had some.
+    pub fn contents(&self) -> Vec<String> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What it was asked last.
     pub fn last(&self) -> RequestHead {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).last().expect("it was asked").clone()
@@ -135,8 +141,16 @@ impl Origin for TestOrigin {
     fn fetch(&self, request: OriginRequest) -> BoxFuture<'static, Result<OriginResponse, OriginError>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.head.clone());
         let behaviour = Arc::clone(&*self.behaviour.lock().unwrap_or_else(PoisonError::into_inner));
+        let contents = Arc::clone(&self.contents);
         Box::pin(async move {
-            let Reply { result, gate } = behaviour(&request.head);
+            let OriginRequest { mut head, body, .. } = request;
+            if body.length() != Some(0) {
+                // Behaviours find it as a field.
+                let content = String::from_utf8_lossy(&read(body).await.0).into_owned();
+                head.fields.set("X-Content", &content).expect("content that fits into a field");
+                contents.lock().unwrap_or_else(PoisonError::into_inner).push(content);
+            }
+            let Reply { result, gate } = behaviour(&head);
             if let Some(gate) = gate {
                 gate.acquire().await.expect("a gate is never closed").forget();
             }
@@ -168,6 +182,7 @@ impl World {
         let origin = Arc::new(TestOrigin {
             behaviour: Mutex::new(Arc::new(|_| Reply::gone())),
             asked: Mutex::default(),
+            contents: Arc::default(),
         });
         let shared = Shared::new(store, Arc::clone(&clock) as Arc<dyn millpond_engine::Clock>);
         let engine = Engine::new(shared, Arc::clone(&origin));
@@ -218,6 +233,14 @@ impl World {
         in_time(Box::pin(self.read(request(method, path, lines)))).await.line()
     }
 
+    /// The same with content.
+    pub async fn send(&self, method: &str, path: &str, lines: Lines<'_>, content: &str) -> String {
+        let body = Body::from_bytes(content.to_owned());
+        let exchange = Exchange { body, ..self.exchange(request(method, path, lines)) };
+        let answered = async { Got::of(self.engine.handle(exchange).await).await };
+        in_time(Box::pin(answered)).await.line()
+    }
+
     pub async fn get(&self, path: &str) -> String {
         self.line("GET", path, &[]).await
     }
@@ -237,6 +260,7 @@ fn context(profile: Profile) -> Context {
         rewritten: Vec::new(),
         object_limit: None,
         range_fill: RangeFill::default(),
+        content_keys: ContentKeys::default(),
     }
 }
 
@@ -267,6 +291,7 @@ impl Got {
         };
         match answer {
             Err(EngineError::Origin { error, .. }) => nothing("failed", error.fault.as_str()),
+            Err(EngineError::Request(_)) => nothing("failed", "request"),
             Err(EngineError::NotCached { reason, .. }) => nothing("not-cached", reason.as_str()),
             Ok(answer) => Self::of_answer(answer).await,
         }
@@ -416,9 +441,14 @@ pub fn is_pattern(offset: u64, piece: &[u8]) -> bool {
 
 /// A body of `total` bytes of the pattern, made as it is asked for; `pulled` counts how far that is.
 pub fn generated(total: u64, length: Option<u64>, pulled: &Arc<AtomicU64>) -> Body {
+    generated_from(0, total, length, pulled)
+}
+
+/// The same, from the byte at `first` of the pattern on.
+pub fn generated_from(first: u64, total: u64, length: Option<u64>, pulled: &Arc<AtomicU64>) -> Body {
     let pulled = Arc::clone(pulled);
     let stream = futures_util::stream::unfold(0u64, move |offset| {
-        let piece = (offset < total).then(|| pattern_at(offset, total - offset));
+        let piece = (offset < total).then(|| pattern_at(first + offset, total - offset));
         pulled.fetch_add(piece.as_ref().map_or(0, |piece| piece.len() as u64), Ordering::SeqCst);
         async move { piece.map(|piece| (Ok(Frame::Data(piece.clone())), offset + piece.len() as u64)) }
     });

@@ -1,8 +1,11 @@
 //! The engine over two tiers: bodies that lie further down, and a tier below that fails.
 
-use crate::support::{Reply, World, gate, in_time, request, settle};
+use crate::support::{Reply, World, gate, in_time, read, request, settle};
 use futures_util::future::BoxFuture;
-use millpond_exchange::{Body, Key, Method, PurgeMode, Record, ResponseHead, Selector, Timestamp};
+use millpond_engine::{Context, RangeFill};
+use millpond_exchange::{
+    Body, BodyErrorKind, Key, Method, PurgeMode, Record, ResponseHead, Selector, Timestamp,
+};
 use millpond_policy::Profile;
 use millpond_store::{
     Above, Capabilities, Entry, Epoch, MemoryOptions, MemoryStore, NewEntry, Store, StoreError, Tiered,
@@ -289,5 +292,53 @@ async fn only_so_many_invalidations_are_waited_for_and_none_is_left_out() {
     assert!((1..=64).contains(&waits), "{waits} tasks wait for the store");
     for path in &paths {
         assert_eq!(world.get(path).await, "miss 200 content", "{path}");
+    }
+}
+
+/// RFC 9110 section 14.6: the parts are read one after the other. What the tier loses meanwhile cuts the answer, and nothing
+/// that looks like the end of a part follows.
+#[tokio::test(start_paused = true)]
+async fn several_ranges_from_below() {
+    let house = house_with("hello").await;
+    let several = request("GET", "/a", &[("Range", "bytes=0-0,2-2,4-4")]);
+    let got = house.world.read(several.clone()).await;
+    assert_eq!((got.outcome, got.status, got.cut), ("hit", 206, None));
+    let text = String::from_utf8_lossy(&got.body).into_owned();
+    let has = |range: &str, content| text.contains(&format!("bytes {range}/5\r\n\r\n{content}\r\n--"));
+    assert!(has("0-0", "h") && has("2-2", "l") && has("4-4", "o"), "{text}");
+    let answer = house.world.ask(several).await.expect("it is stored");
+    House::set(&house.cellar.flooded);
+    let (body, cut) = read(answer.body).await;
+    assert_eq!((body.ends_with(b"bytes 0-0/5\r\n\r\nh"), cut), (true, Some(BodyErrorKind::Store)));
+}
+
+/// RFC 9111 section 3.4: a part is joined with one below. One that cannot be read is no reason to fail a request that can do
+/// without it.
+#[tokio::test(start_paused = true)]
+async fn a_part_is_joined_with_one_below() {
+    for flooded in [false, true] {
+        let mut house = House::new();
+        let context = Context { range_fill: RangeFill::Off, ..Context::clone(&house.world.context) };
+        house.world.context = Arc::new(context);
+        house.world.origin.says(|request| {
+            let first = if request.fields.get_str("range") == Some("bytes=0-1") { 0 } else { 2 };
+            let range = format!("bytes {first}-{}/5", first + 1);
+            let lines = [FRESH, &[("Content-Range", range.as_str())]].concat();
+            Reply::new(206, &lines, Body::from_bytes(&"hello"[first..first + 2]))
+        });
+        let part = async |range| {
+            let line = house.world.line("GET", "/a", &[("Range", range)]).await;
+            settle().await;
+            line
+        };
+        part("bytes=0-1").await;
+        house.forget().await;
+        house.cellar.flooded.store(flooded, Ordering::SeqCst);
+        assert_eq!(part("bytes=2-3").await, "miss 206 ll");
+        house.cellar.flooded.store(false, Ordering::SeqCst);
+        assert_eq!(part("bytes=2-3").await, "hit 206 ll", "{flooded}");
+        house.forget().await;
+        let expected = if flooded { "miss 206 hell" } else { "hit 206 hell" };
+        assert_eq!(part("bytes=0-3").await, expected);
     }
 }

@@ -19,9 +19,20 @@ pub(crate) enum Framing {
     Chunked,
 }
 
+impl Framing {
+    /// Bytes of body announced; `None` when only its end tells.
+    pub(super) fn length(self) -> Option<u64> {
+        match self {
+            Self::None => Some(0),
+            Self::Length(length) => Some(length),
+            Self::Chunked => None,
+        }
+    }
+}
+
 /// What is gathered while walking over the lines.
-#[derive(Debug, Default)]
-struct Seen {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
     hosts: u32,
     length: Option<u64>,
     codings: Option<bool>,
@@ -67,13 +78,13 @@ fn take(
 }
 
 /// The field list to fill.
-fn reuse(mut fields: Fields, bytes: usize) -> Fields {
+pub(super) fn reuse(mut fields: Fields, bytes: usize) -> Fields {
     fields.clear();
     if fields.memory() == 0 { Fields::with_capacity(bytes) } else { fields }
 }
 
 impl Seen {
-    fn line(&mut self, line: &Header<'_>, request: &mut Request) -> Result<(), Refusal> {
+    pub(super) fn line(&mut self, line: &Header<'_>, request: &mut Request) -> Result<(), Refusal> {
         let (name, value) = (line.name.as_bytes(), line.value);
         match name.len() {
             2 if name.eq_ignore_ascii_case(b"te") => self.te_trailers |= has_token(value, b"trailers"),
@@ -145,7 +156,11 @@ impl Seen {
         Ok(())
     }
 
-    fn conclude(self, request: &mut Request) -> Result<Facts, Refusal> {
+    pub(super) fn expects_continue(self) -> bool {
+        self.expects_continue
+    }
+
+    pub(super) fn conclude(self, request: &mut Request) -> Result<Facts, Refusal> {
         let http10 = is_http10(request.head.version);
         if self.hosts == 0 {
             if !http10 {

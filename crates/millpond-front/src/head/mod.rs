@@ -1,15 +1,18 @@
-//! From bytes to a [`Request`]: RFC 9112 read strictly, for a proxy must not guess what the next hop would make of it.
+//! From bytes, or the fields of HTTP/2 frames, to a [`Request`]: RFC 9112 read strictly, for a proxy must not guess what the
+//! next hop would make of it.
 //!
 //! What lives here: finding the end of a head, the request line, targets, fields that bear on framing. Pure
 //! functions; what must not: I/O and timers.
 
 mod fields;
 mod host;
+mod http2;
 mod request_line;
 mod scan;
 mod target;
 
 pub(crate) use fields::{Framing, fill_fields};
+pub(crate) use http2::from_http2;
 pub(crate) use scan::{Scan, Scanner};
 
 use crate::{FrontLimits, Refusal, Request};
@@ -49,11 +52,7 @@ pub(crate) fn parse(
     target::read(line.target, request)?;
     let facts = fill_fields(rest, limits, request)?;
     request.accepts_trailers = facts.accepts_trailers;
-    request.body_length = match facts.framing {
-        Framing::None => Some(0),
-        Framing::Length(length) => Some(length),
-        Framing::Chunked => None,
-    };
+    request.body_length = facts.framing.length();
     Ok(facts)
 }
 

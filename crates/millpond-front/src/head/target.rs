@@ -13,6 +13,20 @@ pub(super) fn read(target: &[u8], request: &mut Request) -> Result<(), Refusal> 
         return authority_form(target, request);
     }
     match target {
+        [b'/', ..] | b"*" => path_form(target, request),
+        _ => absolute_form(target, request),
+    }
+}
+
+/// Reads the `:path` of HTTP/2 into `request` (RFC 9113 section 8.3.1): origin-form or asterisk-form.
+pub(super) fn read_path(target: &[u8], request: &mut Request) -> Result<(), Refusal> {
+    request.head.authority.clear();
+    request.head.path_and_query.clear();
+    path_form(target, request)
+}
+
+fn path_form(target: &[u8], request: &mut Request) -> Result<(), Refusal> {
+    match target {
         [b'/', ..] => {
             request.form = TargetForm::Origin;
             push_path(target, request)
@@ -22,7 +36,7 @@ pub(super) fn read(target: &[u8], request: &mut Request) -> Result<(), Refusal> 
             request.head.path_and_query.push('*');
             Ok(())
         }
-        _ => absolute_form(target, request),
+        _ => Err(Refusal::Target),
     }
 }
 

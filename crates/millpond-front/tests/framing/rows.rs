@@ -103,7 +103,8 @@ rows! {
     version_lower_case: b"GET / http/1.1\r\nHost: a\r\n\r\n" => Refused(400);
     version_with_two_digits: b"GET / HTTP/1.10\r\nHost: a\r\n\r\n" => Refused(400);
     version_without_minor: b"GET / HTTP/1\r\nHost: a\r\n\r\n" => Refused(400);
-    http2_preface: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" => Refused(505);
+    http2_preface_with_another_end: b"PRI * HTTP/2.0\r\n\r\nXM\r\n\r\n" => Refused(505);
+    http2_preface_behind_an_empty_line: b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" => Refused(505);
 
     // Targets, RFC 9112 section 3.2.
     target_with_fragment: b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n" => Refused(400);

@@ -26,6 +26,8 @@ pub struct Seen {
     pub form: TargetForm,
     pub fields: Fields,
     pub body_length: Option<u64>,
+    pub accepts_trailers: bool,
+    pub version: http::Version,
 }
 
 /// Behaves by path; see [`Script::answer`].
@@ -56,6 +58,13 @@ impl Drop for Guard<'_> {
     }
 }
 
+/// Runs until every task waits.
+pub async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
 pub const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 
 impl Script {
@@ -67,6 +76,8 @@ impl Script {
             form: request.form,
             fields: head.fields.clone(),
             body_length: request.body_length,
+            accepts_trailers: request.accepts_trailers,
+            version: head.version,
         });
     }
 
@@ -231,6 +242,10 @@ impl Service for Script {
             "/ready" => {
                 self.note(request);
                 Some(text("at once"))
+            }
+            "/ready-kib" => {
+                self.note(request);
+                Some(Reply::new(WireHead::new(StatusCode::OK), Body::from_bytes(vec![b'x'; 1024]), ()))
             }
             "/ready-stream" => {
                 self.note(request);

@@ -3,14 +3,19 @@
 
 mod common;
 mod differential;
+mod no_vary_search;
 mod part_model;
 mod profile_options;
 mod properties;
+mod rfc10008;
 mod rfc5861;
 mod rfc8246;
+mod rfc9110_s12_languages;
 mod rfc9110_preconditions;
 mod rfc9110_ranges;
 mod rfc9110_s14_parts;
+mod rfc9110_s14_parts_together;
+mod rfc9110_s15_1_heuristic;
 mod rfc9111_s3_storing;
 mod rfc9111_s4_1_vary;
 mod rfc9111_s4_2_freshness;
@@ -19,4 +24,6 @@ mod rfc9111_s4_4_invalidation;
 mod rfc9111_s5_2_directives;
 mod rfc9211;
 mod rfc9213;
+mod rfc9213_beside_cache_control;
 mod rfc9875;
+mod stale_when_slow;

@@ -4,8 +4,9 @@
 use crate::common::{at, get, response, times};
 use millpond_exchange::{Fields, Part, Record, RequestHead, ResponseHead, StatusCode};
 use millpond_policy::{
-    Combine, Completion, ContentRange, Fate, Fetch, PartAnswer, Profile, RangeAnswer, RequestFacts, Stored,
-    admit, combined, combines, content_range, missing_for, part_answer, parts_for, range, select,
+    Combine, Completion, ContentRange, Fate, Fetch, PartAnswer, PartRange, Profile, RangeAnswer,
+    RequestFacts, Stored, admit, combined, combines, content_range, missing_for, part_answer, parts_for,
+    parts_together, range, select,
 };
 use proptest::prelude::*;
 
@@ -97,6 +98,7 @@ impl Origin {
                 head.status = StatusCode::PARTIAL_CONTENT;
                 (head, content[first as usize..=last as usize].to_vec())
             }
+            // Several ranges it does not do.
             RangeAnswer::Unsatisfiable if current && !manner.ignores_range => {
                 (ResponseHead::new(StatusCode::RANGE_NOT_SATISFIABLE), Vec::new())
             }
@@ -155,10 +157,13 @@ impl Cache {
         let facts = RequestFacts::of(request);
         match part_answer(&request.fields, &facts, entry.len(), &entry.record) {
             PartAnswer::Covers(found) => {
-                let ContentRange { first, last, complete_len } = found.content_range;
-                let body = &entry.body[found.body.start as usize..found.body.end as usize];
-                assert_eq!(body.len() as u64, last - first + 1);
-                self.origin.check(&entry.head, first, complete_len, body);
+                self.gives(entry, &entry.head, &found);
+                true
+            }
+            PartAnswer::CoversAll(found) => {
+                for found in &found {
+                    self.gives(entry, &entry.head, found);
+                }
                 true
             }
             PartAnswer::Unsatisfiable { complete_len } => {
@@ -168,6 +173,26 @@ impl Cache {
             PartAnswer::NotARange => entry.record.part.is_none(),
             PartAnswer::Outside | PartAnswer::IfRangeFailed => false,
         }
+    }
+
+    /// Checks that bytes of `entry` are what they are given for, under `head`.
+    fn gives(&self, entry: &Entry, head: &ResponseHead, found: &PartRange) {
+        let ContentRange { first, last, complete_len } = found.content_range;
+        let body = &entry.body[found.body.start as usize..found.body.end as usize];
+        assert_eq!(body.len() as u64, last - first + 1);
+        self.origin.check(head, first, complete_len, body);
+    }
+
+    /// Answers several ranges from several parts, under the head of the newest.
+    fn answers_together(&self, parts: &[usize], request: &RequestHead) -> bool {
+        let stored: Vec<_> =
+            parts.iter().map(|index| (self.entries[*index].stored(), self.entries[*index].len())).collect();
+        let facts = RequestFacts::of(request);
+        let Some(found) = parts_together(&request.fields, &facts, &stored) else { return false };
+        for (index, found) in &found {
+            self.gives(&self.entries[parts[*index]], &self.entries[parts[0]].head, found);
+        }
+        true
     }
 
     fn ask(&mut self, request: &RequestHead, manner: Manner) {
@@ -180,6 +205,7 @@ impl Cache {
             .into_iter()
             .chain(parts.iter().copied())
             .any(|index| self.answers(&self.entries[index], request))
+            || self.answers_together(&parts, request)
         {
             return;
         }
@@ -283,6 +309,10 @@ fn asked_range() -> impl Strategy<Value = Option<String>> {
         2 => (0u64..30).prop_map(|first| Some(format!("bytes={first}-"))),
         1 => (0u64..30).prop_map(|len| Some(format!("bytes=-{len}"))),
         1 => Just(Some("bytes=0-1,4-5".to_owned())),
+        1 => prop::collection::vec((0u64..30, 0u64..4), 2..4).prop_map(|ranges| {
+            let specs = ranges.iter().map(|(first, more)| format!("{first}-{}", first + more));
+            Some(format!("bytes={}", specs.collect::<Vec<_>>().join(",")))
+        }),
         1 => Just(Some("bytes=9-1".to_owned())),
         1 => Just(None),
     ]
@@ -333,7 +363,7 @@ proptest! {
         prop_assert!(!weak || cache.appended == 0, "only strong validators combine");
     }
 
-    /// One range and a whole response: both functions say the same.
+    /// Ranges and a whole response: both functions say the same.
     #[test]
     fn a_whole_response_is_a_part_of_itself(value in asked_range(), len in 0u64..30) {
         let lines = [("Cache-Control", "max-age=60")];
@@ -341,11 +371,14 @@ proptest! {
         let record = plain.expect("storable").record;
         let request = get(&[("Range", value.as_deref().unwrap_or_default())]);
         let facts = RequestFacts::of(&request);
-        let single = value.is_none_or(|value| !value.contains(','));
         let expected = match part_answer(&request.fields, &facts, len, &record) {
             PartAnswer::Covers(found) => {
                 prop_assert_eq!(found.body.start, found.content_range.first);
                 RangeAnswer::Part(found.body)
+            }
+            PartAnswer::CoversAll(found) => {
+                prop_assert!(found.len() > 1);
+                RangeAnswer::Parts(found.into_iter().map(|range| range.body).collect())
             }
             PartAnswer::Unsatisfiable { complete_len } => {
                 prop_assert_eq!(complete_len, len);
@@ -353,7 +386,7 @@ proptest! {
             }
             _ => RangeAnswer::Whole,
         };
-        prop_assert!(!single || range(&request.fields, &facts, len, &record) == expected);
+        prop_assert_eq!(range(&request.fields, &facts, len, &record), expected);
         prop_assert_eq!(missing_for(&request.fields, &facts, len, &record), Completion::Nothing);
     }
 

@@ -160,6 +160,10 @@ fn answer(method: &str, stored: Lines<'_>, request: Lines<'_>) -> String {
     let request = with_method(method, request);
     match part_answer(&request.fields, &RequestFacts::of(&request), 10, &part(stored).record) {
         PartAnswer::Covers(found) => format!("covers {:?} {}", found.body, found.content_range),
+        PartAnswer::CoversAll(found) => {
+            let found = found.iter().map(|range| format!("{:?} {}", range.body, range.content_range));
+            format!("covers {}", found.collect::<Vec<_>>().join(", "))
+        }
         PartAnswer::Unsatisfiable { complete_len } => format!("unsatisfiable {complete_len}"),
         other => format!("{other:?}"),
     }
@@ -192,8 +196,21 @@ fn ranges_of_a_part() {
         ("15.5.17", known, "bytes=-0", "unsatisfiable 100"),
         ("15.5.17", unknown, "bytes=100-", "Outside"),
         ("15.5.17", unknown, "bytes=-0", "Outside"),
-        ("14.2", known, "bytes=10-11,13-14", "Outside"),
-        ("14.2", known, "bytes=,", "Outside"),
+        ("15.3.7.2", known, "bytes=10-11,13-14", "covers 0..2 bytes 10-11/100, 3..5 bytes 13-14/100"),
+        ("15.3.7.2", known, "bytes=15-16,10-11", "covers 5..7 bytes 15-16/100, 0..2 bytes 10-11/100"),
+        ("15.3.7.2", known, "bytes=10-14,15-19", "covers 0..10 bytes 10-19/100"),
+        ("15.3.7.2", known, "bytes=12-13,100-", "covers 2..4 bytes 12-13/100"),
+        ("15.3.7.2", tail, "bytes=10-10,-1", "covers 0..1 bytes 10-10/20, 9..10 bytes 19-19/20"),
+        ("15.3.7.2", unknown, "bytes=10-10,19-19", "covers 0..1 bytes 10-10/*, 9..10 bytes 19-19/*"),
+        ("14.2", known, "bytes=10-11,40-41", "Outside"),
+        ("14.2", known, "bytes=9-11,13-14", "Outside"),
+        ("14.2", unknown, "bytes=10-10,19-", "Outside"),
+        ("14.2", unknown, "bytes=10-10,-1", "Outside"),
+        ("14.2", unknown, "bytes=10-10,100-100", "Outside"),
+        ("15.5.17", known, "bytes=100-,-0", "unsatisfiable 100"),
+        ("14.2", known, "bytes=10-19,11-12,13-14,15-16", "NotARange"),
+        ("14.1.1", known, "bytes=10-11,14-13", "NotARange"),
+        ("14.1.1", known, "bytes=,", "NotARange"),
         ("14.2", known, "bytes=19-10", "NotARange"),
         ("14.2", known, "lines=10-19", "NotARange"),
         ("14.2", known, "bytes=10 - 19", "NotARange"),
@@ -343,6 +360,7 @@ fn what_combines() {
         ("13.1.5", "the origin does not do ranges", known, &[IF_RANGE], 200, &[TAG], "replace"),
         ("9111 3.4", "an error", known, &[IF_RANGE], 503, &[], "replace"),
         ("15.5.17", "no such bytes", known, &[IF_RANGE], 416, &[], "request-specific"),
+        ("15.5.13", "a failed condition", known, &[IF_RANGE], 412, &[], "request-specific"),
         ("9111 4.3.3", "not asked for", known, &[IF_RANGE], 304, &[TAG], "not-modified"),
     ];
     let mut table = Table::default();

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod access_log;
+mod companions;
 mod connections;
 mod exchange;
 mod forwarding;
 mod hostile;
 mod hostile_rows;
+mod http2;
+mod methods;
 mod parts;
 mod replies;
 mod routing;

@@ -221,6 +221,89 @@ async fn a_stale_part_is_confirmed_or_replaced() {
     pond.part("bytes=0-1", "71", HIT).await;
 }
 
+/// Takes a reply of multipart/byteranges apart: the fields of each part, and its content.
+fn parts_of(reply: &Reply) -> Vec<(String, String)> {
+    let media_type = reply.get("content-type").unwrap();
+    let boundary =
+        media_type.strip_prefix("multipart/byteranges; boundary=").unwrap_or_else(|| panic!("{reply:?}"));
+    assert_eq!((reply.status, reply.get("content-range")), (206, None), "RFC 9110 section 15.3.7.2");
+    let text = format!("\r\n{}", reply.text());
+    assert_eq!(reply.get("content-length").unwrap(), (text.len() - 2).to_string());
+    let (parts, end) = text.rsplit_once(&format!("\r\n--{boundary}--\r\n")).expect("a last delimiter");
+    assert_eq!(end, "");
+    let delimiter = format!("\r\n--{boundary}\r\n");
+    let mut parts = parts.split(&delimiter);
+    assert_eq!(parts.next(), Some(""));
+    let part =
+        |part: &str| part.split_once("\r\n\r\n").map(|(fields, content)| (fields.into(), content.into()));
+    parts.map(|text| part(text).expect("fields and content")).collect()
+}
+
+/// RFC 9110 section 14.6: from memory, from the disk, and from parts.
+#[tokio::test]
+async fn several_ranges_are_answered_from_the_store() {
+    const COUNT: usize = 750_000;
+    let numbers: Vec<_> = (0..COUNT).map(|number| format!("{number:08}")).collect();
+    let long: Arc<str> = numbers.concat().into();
+    let content = Arc::clone(&long);
+    let origin = Origin::answering(move |request| {
+        let content = if request.line.contains("/long") { &*content } else { CONTENT };
+        let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Type: text/x-numbers";
+        format!("HTTP/1.1 200 OK\r\n{fields}\r\nContent-Length: {}\r\n\r\n{content}", content.len())
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = proxy(&origin).set("cache_dir", dir.path().to_str().unwrap()).set("memory.size", "4MiB");
+    let pond = Pond { version: Arc::default(), proxy: disk.start(), origin };
+    let fields = |range: &str| format!("Content-Type: text/x-numbers\r\nContent-Range: bytes {range}");
+    for (path, content) in [("/short", CONTENT), ("/long", &*long)] {
+        assert_eq!(pond.proxy.get(path).await.text(), content);
+        pond.stored(if path == "/short" { 1 } else { 2 }).await;
+        let (mut client, len) = (pond.proxy.client().await, content.len());
+        // On one connection: what is sent is as long as it says.
+        for _ in 0..2 {
+            let reply = client.ask("GET", path, "Range: bytes=-3, 0-1,4-5\r\nIf-Range: \"a\"\r\n").await;
+            let expected = [
+                (fields(&format!("{}-{}/{len}", len - 3, len - 1)), content[len - 3..].to_owned()),
+                (fields(&format!("0-1/{len}")), content[..2].to_owned()),
+                (fields(&format!("4-5/{len}")), content[4..6].to_owned()),
+            ];
+            assert_eq!(parts_of(&reply), expected, "{path}");
+            pond.says(&reply, HIT);
+            assert_eq!(
+                (reply.get("etag").as_deref(), reply.get("age").as_deref()),
+                (Some("\"a\""), Some("0"))
+            );
+        }
+        let head = client.ask("HEAD", path, "Range: bytes=0-1,4-5\r\n").await;
+        assert_eq!((head.status, head.get("content-length").unwrap()), (200, len.to_string()));
+    }
+    let reply = pond.proxy.get_with("/long", "Range: bytes=800000-4799999,0-7,5000000-5999999\r\n").await;
+    let contents: Vec<_> = parts_of(&reply).into_iter().map(|(_, content)| content).collect();
+    assert!(contents == [&long[800_000..4_800_000], &long[..8], &long[5_000_000..]], "every byte is right");
+    assert_eq!(pond.asked(), 2);
+}
+
+/// RFC 9111 section 3.3: each of the ranges lies in a stored part.
+#[tokio::test]
+async fn several_ranges_are_answered_from_parts() {
+    let pond = Pond::new("off").await;
+    pond.part("bytes=0-2", "012", FETCHED).await;
+    pond.stored(1).await;
+    let told = "millpond; fwd=partial; fwd-status=206; stored; detail=range-not-stored";
+    pond.part("bytes=6-8", "678", ("MISS", told)).await;
+    pond.stored(2).await;
+    let reply = pond.proxy.get_with("/", "Range: bytes=7-8,0-0\r\n").await;
+    let contents: Vec<_> = parts_of(&reply).into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents, ["78", "0"]);
+    pond.says(&reply, HIT);
+    // With what lies between, all of it is one.
+    pond.part("bytes=3-5", "345", ("MISS", told)).await;
+    pond.stored(3).await;
+    pond.part("bytes=1-5", "12345", HIT).await;
+    assert_eq!(pond.asked(), 3);
+}
+
 /// RFC 9110 section 14.2 has a cache without the representation pass several ranges on; the answer is not stored.
 #[tokio::test]
 async fn several_ranges_pass_through() {

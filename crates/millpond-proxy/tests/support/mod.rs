@@ -2,6 +2,7 @@
 //! shows what came.
 
 mod client;
+pub mod http2;
 mod origin;
 mod proxy;
 

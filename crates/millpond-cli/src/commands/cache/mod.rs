@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 pub(crate) use purge::clear;
+pub(super) use show::admission;
 
 /// Runs one of the subcommands.
 pub(crate) fn run(action: CacheAction) -> Result<ExitCode, Failure> {
@@ -140,7 +141,7 @@ fn lines_of(path: &Path) -> Result<Vec<String>, Failure> {
 }
 
 /// A time as `2026-01-31T12:00:00Z`; `forever` beyond the calendar, `-` before it.
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     const END_OF_CALENDAR: i64 = 253_402_300_800;
     match u64::try_from(at.as_secs()) {
         Err(_) => "-".to_owned(),
@@ -168,6 +169,6 @@ fn size(bytes: u64) -> String {
 }
 
 /// `1 entry`, `2 entries`.
-fn count(number: u64, one: &str, many: &str) -> String {
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

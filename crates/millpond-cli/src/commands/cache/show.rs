@@ -104,7 +104,8 @@ fn as_json(shown: &Shown, now: Timestamp) -> Value {
     value
 }
 
-fn admission(record: &Record) -> &'static str {
+/// What admitted a stored response.
+pub(crate) fn admission(record: &Record) -> &'static str {
     match record.admission {
         Admission::Standards => "the standards",
         Admission::DefaultTtl => "default_ttl",

@@ -1,0 +1,201 @@
+//! The rules that origins state by No-Vary-Search, the latest for each method, authority and path, and what they make of keys.
+//!
+//! A response that states such a rule is stored under the key of the simplified URL (its own rule applied to its own URL), so
+//! that every equivalent URL leads there. A request is looked up under its own key first, then under the one that the latest
+//! rule of its path makes of it, where an entry counts only if that rule is its own.
+//!
+//! What must not live here: what a rule says; that is the policy's.
+
+use foldhash::fast::RandomState;
+use millpond_exchange::{Fields, Key, KeyBuf, KeyParts, ResponseHead, Selector, url};
+use millpond_policy::{SearchVariance, no_vary_search};
+use millpond_store::{Entry, Variants};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Bytes of rules, with their paths, in each of two generations.
+const GENERATION: usize = 1024 * 1024;
+/// The longest key of a path for which there are rules, bytes.
+const LONGEST_PATH: usize = 4096;
+/// What a rule takes beyond its text and its path, about, bytes.
+const OVERHEAD: usize = 256;
+
+/// One rule.
+struct Rule {
+    /// The field value: two rules are the same when this is.
+    text: Box<[u8]>,
+    variance: SearchVariance,
+}
+
+impl Rule {
+    /// True when the response with these fields states this very rule.
+    fn is_of(&self, fields: &Fields) -> bool {
+        no_vary_search(fields).is_some_and(|text| *text == *self.text)
+    }
+}
+
+/// A key as a rule makes it, where that is another one.
+pub(crate) struct Equivalent {
+    pub key: KeyBuf,
+    rule: Arc<Rule>,
+}
+
+impl Equivalent {
+    /// Of what is stored under the key, those whose own rule this is: what others say of queries is another thing.
+    pub(crate) fn own(&self, variants: Variants) -> Variants {
+        let own = |entry: &Arc<Entry>| self.rule.is_of(&entry.head.fields);
+        if variants.entries.iter().all(own) {
+            return variants;
+        }
+        let entries = variants.entries.iter().filter(|entry| own(entry)).cloned().collect();
+        Variants { entries, ..variants }
+    }
+}
+
+/// The rules by the key of their path. Those that were not used for a generation are forgotten.
+#[derive(Default)]
+struct Rules {
+    young: HashMap<Key, Arc<Rule>, RandomState>,
+    old: HashMap<Key, Arc<Rule>, RandomState>,
+    /// Bytes of the young.
+    bytes: usize,
+}
+
+impl Rules {
+    fn insert(&mut self, path: Key, rule: Arc<Rule>) {
+        let bytes = path.as_bytes().len() + rule.text.len() + OVERHEAD;
+        if self.bytes + bytes > GENERATION {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        self.old.remove(path.as_bytes());
+        self.young.insert(path, rule);
+    }
+
+    /// Keeps a rule of the old for another generation, unless a newer one has come meanwhile.
+    fn renew(&mut self, path: &KeyBuf) -> Option<Arc<Rule>> {
+        if let Some(rule) = self.old.remove(path.as_bytes()) {
+            self.insert(path.to_key(), rule);
+        }
+        self.young.get(path.as_bytes()).map(Arc::clone)
+    }
+}
+
+/// The latest rule of each path, bounded.
+#[derive(Default)]
+pub(crate) struct SearchRules {
+    /// Whether there ever was one: most caches never see the field.
+    any: AtomicBool,
+    rules: RwLock<Rules>,
+}
+
+impl SearchRules {
+    /// What the latest rule for its path makes of `key`; `None` where there is none, or it changes nothing.
+    pub(crate) fn equivalent(&self, key: &KeyBuf) -> Option<Equivalent> {
+        if !self.any.load(Ordering::Relaxed) || !key.path_and_query().contains('?') {
+            return None;
+        }
+        let rule = self.rule(&key.path_key())?;
+        let key = simplified(key, &rule.variance)?;
+        Some(Equivalent { key, rule })
+    }
+
+    /// The key under which requests wait for each other.
+    pub(crate) fn meeting_place(&self, key: &Key) -> Key {
+        if !self.any.load(Ordering::Relaxed) {
+            return key.clone();
+        }
+        self.equivalent(&KeyBuf::from(key)).map_or_else(|| key.clone(), |equivalent| equivalent.key.to_key())
+    }
+
+    fn rule(&self, path: &KeyBuf) -> Option<Arc<Rule>> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rule) = rules.young.get(path.as_bytes()) {
+            return Some(Arc::clone(rule));
+        }
+        rules.old.get(path.as_bytes())?;
+        drop(rules);
+        self.rules.write().unwrap_or_else(PoisonError::into_inner).renew(path)
+    }
+
+    /// Notes the rules of stored responses where none is known for their path: after a start they are in the store alone.
+    pub(crate) fn learn_stored(&self, variants: &Variants) {
+        for Entry { key, head, .. } in variants.entries.iter().map(AsRef::as_ref) {
+            let known = || self.rule(&KeyBuf::from(key).path_key()).is_some();
+            if head.fields.contains("no-vary-search") && !known() {
+                self.learn(key, &head.fields);
+            }
+        }
+    }
+
+    /// Notes the rule of a response to a request with `key`, and answers the key to store the response under.
+    pub(crate) fn learn(&self, key: &Key, response: &Fields) -> Key {
+        let Some(text) = no_vary_search(response) else { return key.clone() };
+        let buf = KeyBuf::from(key);
+        let path = buf.path_key();
+        if path.as_bytes().len() > LONGEST_PATH {
+            return key.clone();
+        }
+        let variance = SearchVariance::parse(&text);
+        self.note(&path, &text, variance.as_ref());
+        let simplified = variance.and_then(|variance| simplified(&buf, &variance));
+        simplified.map_or_else(|| key.clone(), |key| key.to_key())
+    }
+
+    fn note(&self, path: &KeyBuf, text: &[u8], variance: Option<&SearchVariance>) {
+        let known = self.any.load(Ordering::Relaxed).then(|| self.rule(path)).flatten();
+        match (known, variance) {
+            (Some(known), Some(_)) if *known.text == *text => {}
+            (None, None) => {}
+            // What is stated last counts, also where it is that everything matters.
+            (Some(_), None) => {
+                let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+                rules.young.remove(path.as_bytes());
+                rules.old.remove(path.as_bytes());
+            }
+            (_, Some(variance)) => {
+                let rule = Arc::new(Rule { text: text.into(), variance: variance.clone() });
+                let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+                rules.insert(path.to_key(), rule);
+                self.any.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// What else a purge of `selector` is about: the URLs that stand for the one it names.
+    pub(crate) fn also_covered(&self, selector: &Selector) -> Vec<Selector> {
+        let Selector::Url(purged) = selector else { return Vec::new() };
+        if !self.any.load(Ordering::Relaxed) || !purged.contains('?') {
+            return Vec::new();
+        }
+        let Ok((scheme, authority, path_and_query)) = url::split(purged) else { return Vec::new() };
+        let mut more: Vec<Selector> = Vec::new();
+        for method in ["GET", "QUERY", "POST"] {
+            let mut parts = KeyParts::new(scheme, authority, path_and_query);
+            parts.method = method;
+            let found = self.equivalent(&parts.to_buf()).map(|found| Selector::Url(found.key.to_key().url()));
+            more.extend(found.filter(|found| !more.contains(found)));
+        }
+        more
+    }
+}
+
+/// `key` with the URL that stands for its own; `None` where that is the same.
+fn simplified(key: &KeyBuf, variance: &SearchVariance) -> Option<KeyBuf> {
+    let own = key.path_and_query();
+    let simple = variance.simplify(own);
+    (simple != own).then(|| key.with_path_and_query(&simple))
+}
+
+/// True when a response with this head, stored under `stored`, may answer a request with the key `asked`: the target URIs
+/// match, or are equivalent by the response's own rule (section 7 of the draft).
+pub(crate) fn answers(stored: &Key, head: &ResponseHead, asked: &Key) -> bool {
+    if stored == asked {
+        return true;
+    }
+    let equivalent =
+        SearchVariance::of(&head.fields).and_then(|rule| simplified(&KeyBuf::from(asked), &rule));
+    equivalent.is_some_and(|key| key.as_bytes() == stored.as_bytes())
+}

@@ -1,0 +1,103 @@
+//! One request that the fast path did not answer: the service at work, its interim responses, then its reply.
+
+use super::Terms;
+use super::body::StreamBody;
+use super::message::interim_heads;
+use super::sending::{BadReply, Sending, refuse};
+use crate::head::Facts;
+use crate::link::Link;
+use crate::{Finished, Interim, Outcome, Refusal, Reply, Request, Service};
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use millpond_exchange::Body;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Bytes of interim heads passed on for one request: the windows do not bound them.
+const INTERIM_BYTES: usize = 64 * 1024;
+
+/// Runs [`Service::call`] and sends its reply. Dropped, or told by the client's reset, it drops the call.
+pub(super) async fn call<S: Service>(
+    terms: &Terms<'_, S>,
+    request: Request,
+    facts: Facts,
+    recv: RecvStream,
+    mut respond: SendResponse<Bytes>,
+) {
+    let received = request.received;
+    let link = Link::new(true, false);
+    let body = match request.body_length {
+        Some(0) => Body::Empty,
+        length => {
+            let body = StreamBody::new(recv, Arc::clone(&link), facts.expects_continue, terms.limits);
+            Body::Stream { stream: Box::pin(body), length }
+        }
+    };
+    let Some(reply) = answer(terms, request, body, &link, &mut respond).await else { return };
+    match Sending::begin(terms, &mut respond, reply, &facts, received) {
+        Ok(sending) => sending.send().await,
+        Err(bad) => refuse_reply(terms, bad, &mut respond, facts.is_head),
+    }
+}
+
+/// The service's reply, its interim responses passed on meanwhile; `None` when the client gave up.
+async fn answer<S: Service>(
+    terms: &Terms<'_, S>,
+    request: Request,
+    body: Body,
+    link: &Arc<Link>,
+    respond: &mut SendResponse<Bytes>,
+) -> Option<Reply<S::Log>> {
+    let mut call = pin!(terms.service.call(request, body, Interim::new(Arc::clone(link)), terms.info));
+    let mut room = INTERIM_BYTES;
+    poll_fn(|cx| {
+        loop {
+            link.awake();
+            let polled = call.as_mut().poll(cx);
+            if polled.is_ready() {
+                link.close_interim();
+            }
+            pass_on(link, respond, &mut room);
+            if let Poll::Ready(reply) = polled {
+                return Poll::Ready(Some(reply));
+            }
+            if respond.poll_reset(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            if link.sleep(cx) {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// Sends the interim responses that wait. Once there were too many they stay where they are, and the service is told so.
+fn pass_on(link: &Link, respond: &mut SendResponse<Bytes>, room: &mut usize) {
+    if *room == 0 {
+        return;
+    }
+    let mut heads = Vec::new();
+    link.take_interim(&mut heads);
+    *room = room.saturating_sub(heads.len());
+    for head in interim_heads(&heads) {
+        if let Err(error) = respond.send_informational(head) {
+            tracing::debug!(%error, "interim response not sent");
+        }
+    }
+}
+
+/// A reply that HTTP/2 cannot carry is the service's mistake.
+pub(super) fn refuse_reply<S: Service>(
+    terms: &Terms<'_, S>,
+    BadReply(log): BadReply<S::Log>,
+    respond: &mut SendResponse<Bytes>,
+    is_head: bool,
+) {
+    let outcome = Outcome::not_sent(Refusal::BadReply.status());
+    terms.service.finished(Finished { request: None, conn: terms.info, log, outcome });
+    refuse(terms, respond, is_head, Refusal::BadReply);
+}

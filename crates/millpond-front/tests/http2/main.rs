@@ -1,0 +1,12 @@
+//! HTTP/2 (RFC 9113): the same service, spoken to by the `h2` crate's client and by hand-made frames.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod abuse;
+mod client;
+mod exchange;
+mod lifetime;
+mod malformed;
+mod raw;
+#[path = "../support/mod.rs"]
+mod support;
