@@ -3,12 +3,18 @@
 //! What lives here: the command line of the tasks. What each task does lives in the module of its name. Nothing here is
 //! part of the product.
 
+mod abuse;
 mod bench;
+mod client;
 mod conformance;
 mod deny;
 mod fuzz;
+mod http2;
+mod instructions;
 mod process;
+mod soak;
 mod store;
+mod target;
 mod test;
 mod tools;
 mod workspace;
@@ -33,6 +39,12 @@ enum Task {
     Conformance(conformance::Options),
     /// CPU per cache hit and miss, beside other caches
     Bench(bench::Options),
+    /// Instructions for a hit and the like, beside the committed figures
+    Instructions(instructions::Options),
+    /// A server under mixed load, which must not grow
+    Soak(soak::Options),
+    /// What hostile clients do, beside an ordinary one that must not suffer
+    Abuse(abuse::Options),
     /// What the store on disk promises, shown at full size
     Store(store::Options),
     /// Run every fuzz target for a while
@@ -46,6 +58,9 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Conformance(options) => conformance::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
+        Task::Soak(options) => soak::run(&options),
+        Task::Abuse(options) => abuse::run(&options),
         Task::Store(options) => store::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Tools => tools::install_all(),

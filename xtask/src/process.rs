@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// How often a running program is looked at.
@@ -101,6 +101,14 @@ impl Server {
         self.child.id()
     }
 
+    /// An error when it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("`{}` ended by itself: {status}", self.name),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until something answers at `address`.
     pub fn wait_for(&mut self, address: SocketAddr, within: Duration) -> Result<()> {
         let began = Instant::now();
@@ -186,6 +194,34 @@ pub fn resident(pid: u32) -> Result<u64> {
         text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has no memory")?;
     let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("reading a process's memory")?;
     Ok(kib * 1024)
+}
+
+/// The memory of a process and its descendants, bytes: what several of them share counts once.
+pub fn proportional(root: u32) -> Result<u64> {
+    let of = |pid: u32| -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+    };
+    let kib: u64 = tree(root).into_iter().filter_map(of).sum();
+    ensure!(kib > 0, "a server's memory cannot be read");
+    Ok(kib * 1024)
+}
+
+/// The descriptors a process has open.
+pub fn descriptors(pid: u32) -> Result<usize> {
+    let dir = std::fs::read_dir(format!("/proc/{pid}/fd")).context("counting a process's descriptors")?;
+    Ok(dir.count())
+}
+
+/// Lets this process, and those it starts from now on, open as many files and sockets as the system allows; gives that
+/// number.
+pub fn raise_descriptor_limit() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // What is not granted is reported by the number itself.
+    let _ = setrlimit(Resource::Nofile, limit);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Binds this thread, and those it starts from now on, to a core.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{bench, conformance, deny, fuzz, process, tools, workspace};
+use crate::{abuse, bench, conformance, deny, fuzz, instructions, process, soak, tools, workspace};
 
 /// The longest one step of the compiler or of the tests may take.
 const STEP_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -47,6 +47,12 @@ enum Step {
     Conformance,
     /// A short run of every fuzz target
     Fuzz,
+    /// Instructions for a hit and the like, beside the committed figures
+    Instructions,
+    /// A minute of mixed load, under which the server must not grow
+    Soak,
+    /// What hostile clients do, a tenth of it
+    Abuse,
     /// A short run of the benchmark, which decides nothing
     Bench,
 }
@@ -87,7 +93,7 @@ fn summarise(outcomes: &[Outcome], not_chosen: usize, took: Duration) -> Result<
     for outcome in outcomes {
         let word = if outcome.error.is_none() { "ok" } else { "FAILED" };
         println!(
-            "test {:<11} ... {word} ({:.1} s)",
+            "test {:<12} ... {word} ({:.1} s)",
             format!("{:?}", outcome.step),
             outcome.took.as_secs_f64()
         );
@@ -130,6 +136,9 @@ impl Step {
             Self::Build => workspace::release_binary().map(drop),
             Self::Conformance => conformance::run_over_each_store(),
             Self::Fuzz => fuzz::run(&fuzz::Options { seconds: options.fuzz_seconds, target: None }),
+            Self::Instructions => instructions::run(&instructions::Options::default()),
+            Self::Soak => soak::run(&soak::Options { minutes: 1, binary: None }),
+            Self::Abuse => abuse::run(&abuse::Options::quick()),
             Self::Bench => bench::run(&bench::Options::quick()),
         }
     }

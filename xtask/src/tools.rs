@@ -32,8 +32,12 @@ pub const BENCH: &[Tool] = &[
     tool("haproxy", "haproxy"),
     tool("varnishd", "varnish"),
     tool("wrk", "wrk"),
+    tool("h2load", "nghttp2-client"),
     tool("taskset", "util-linux"),
 ];
+
+/// What counting instructions needs.
+pub const INSTRUCTIONS: &[Tool] = &[tool("valgrind", "valgrind"), tool("getconf", "libc-bin")];
 
 /// What the tests of the crates need besides: the real clients.
 pub const CLIENTS: &[Tool] = &[
@@ -65,7 +69,7 @@ apt-get -q -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
 
 /// Installs everything that `cargo xtask test` needs besides cargo itself.
 pub fn install_all() -> Result<()> {
-    install(&[CLIENTS, CONFORMANCE, BENCH])?;
+    install(&[CLIENTS, CONFORMANCE, BENCH, INSTRUCTIONS])?;
     for (program, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
         install_component(program, component)?;
     }

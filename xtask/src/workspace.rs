@@ -75,6 +75,12 @@ pub fn store_bench() -> Result<PathBuf> {
     built("release/store-bench")
 }
 
+/// Builds the program whose walks are counted, and returns its path.
+pub fn instructions() -> Result<PathBuf> {
+    process::run(cargo().args(["build", "--release", "-p", "instructions"]), BUILD_LIMIT)?;
+    built("release/instructions")
+}
+
 fn built(path: &str) -> Result<PathBuf> {
     let path = target().join(path);
     ensure!(path.is_file(), "the build left no {}", path.display());

@@ -16,7 +16,6 @@ use super::origin::Origin;
 use super::report::{Case, Report, Sample};
 use super::servers::{Kind, Running, Site, Tier};
 use super::{in_turn, sample, start_all};
-use crate::process;
 
 /// The servers measured where none are chosen.
 pub const KINDS: [Kind; 2] = [Kind::Millpond, Kind::Nginx];
@@ -33,7 +32,7 @@ const QUICK_OBJECTS: u64 = 2_000;
 /// What is measured.
 const CASES: [Case; 2] = [
     Case { name: "hit", title: "hits from disk" },
-    Case { name: "miss", title: "misses, fetched and stored" },
+    Case { name: "miss", title: "misses that are kept on disk" },
 ];
 
 /// Options that count with `--tier disk`.
@@ -50,43 +49,30 @@ pub struct Options {
     /// The memory tier before the disk; a hit comes from disk as far as the set does not fit in here
     #[arg(long, default_value = "4MiB")]
     memory: String,
-    /// Only these: hit, miss
-    #[arg(long, value_delimiter = ',')]
-    cases: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { objects: 200_000, object_bytes: 1024, memory: "4MiB".into(), cases: Vec::new() }
+        Self { objects: 200_000, object_bytes: 1024, memory: "4MiB".into() }
     }
 }
 
-impl Options {
-    fn cases(&self) -> Result<Vec<Case>> {
-        if self.cases.is_empty() {
-            return Ok(CASES.to_vec());
-        }
-        let find = |name: &String| {
-            let case = CASES.iter().find(|case| case.name == name);
-            case.copied().with_context(|| format!("there is no case {name}"))
-        };
-        self.cases.iter().map(find).collect()
-    }
-}
-
-/// Measures and prints.
+/// Measures; the tables are in the report.
 pub fn run(options: &super::Options) -> Result<Report> {
     let (server_core, client_core) = options.cores()?;
-    let (kinds, cases) = (options.kinds(), options.disk.cases()?);
+    let chosen = options.chosen(&CASES.map(|case| case.name))?;
+    let mut kinds = options.kinds(&KINDS);
+    if options.tier == super::Where::Both {
+        kinds.retain(|kind| KINDS.contains(kind));
+    }
     if let Some(kind) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
         bail!("{} keeps nothing on disk", kind.name());
     }
     let (rounds, seconds) = options.rounds_and_seconds();
-    let origin = Origin::start()?;
+    // The origin works on the core of the load, not on that of the server.
+    let origin = Origin::start_on(client_core)?;
     let site = Site::create(server_core, origin.address, Tier::Disk(options.disk.memory.clone()))?;
     let running = start_all(&kinds, &site, options.binary.as_deref())?;
-    // The origin works on the core of the load, not on that of the server.
-    process::pin(client_core)?;
     let objects = if options.quick { QUICK_OBJECTS } else { options.disk.objects };
     let mut course = Course {
         origin,
@@ -103,6 +89,12 @@ pub fn run(options: &super::Options) -> Result<Report> {
         server.wait_until_settled()?;
     }
     let mut report = Report::new(seconds, options.connections);
+    let (bytes, tier) = (course.set.bytes, &options.disk.memory);
+    report.note(format!("Disk: {objects} objects of {bytes} bytes, memory tier {tier}"));
+    let cases: Vec<Case> = CASES.into_iter().filter(|case| chosen.contains(&case.name)).collect();
+    for case in &cases {
+        report.add_case(*case);
+    }
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         for case in &cases {
@@ -114,8 +106,6 @@ pub fn run(options: &super::Options) -> Result<Report> {
     for server in &running {
         server.check_log()?;
     }
-    println!("{objects} objects of {} bytes, memory tier {}", course.set.bytes, options.disk.memory);
-    report.print(&cases, &kinds);
     Ok(report)
 }
 
@@ -168,21 +158,5 @@ impl Course {
             self.next += fetched + self.load.connections as u64;
         }
         Ok(sample)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_cases_are_measured_where_none_is_chosen() {
-        let names =
-            |options: &Options| options.cases().map(|cases| cases.iter().map(|case| case.name).collect());
-        let all: Vec<_> = names(&Options::default()).unwrap();
-        assert_eq!(all, ["hit", "miss"]);
-        let one: Vec<_> = names(&Options { cases: vec!["miss".into()], ..Options::default() }).unwrap();
-        assert_eq!(one, ["miss"]);
-        assert!(Options { cases: vec!["mis".into()], ..Options::default() }.cases().is_err());
     }
 }

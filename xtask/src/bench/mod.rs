@@ -1,16 +1,19 @@
-//! `cargo xtask bench`: CPU per cache hit from memory, beside other caches and a bare responder; with `--tier disk`, CPU
-//! per hit from disk and per miss.
+//! `cargo xtask bench`: CPU per cache hit and miss, beside other caches and a bare responder, from memory and from disk.
 //!
 //! Every server runs alone on one core, the load generator on another, in alternating rounds: what disturbs the machine
 //! disturbs all of them alike, and the ratios of one round are compared, not figures of different minutes. Everybody
 //! writes an access log to a file and counts.
 
+mod chart;
 mod disk;
 mod fill;
 mod load;
+mod memory;
 mod origin;
+mod page;
 mod report;
 mod servers;
+mod statistics;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,36 +24,58 @@ use clap::{Args, ValueEnum};
 pub use self::fill::{Set, ask_for_all};
 pub use self::load::Load;
 use self::load::Run;
-use self::origin::Origin;
-pub use self::report::Spread;
-use self::report::{Case, Report, Sample};
-use self::servers::{Kind, Running, Site, Tier};
+pub use self::origin::Origin;
+use self::report::Sample;
+use self::servers::{Kind, Running, Site};
+pub use self::statistics::Spread;
 use crate::{process, tools, workspace};
 
 /// A size of object: its path, and its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// The last part of the URL.
+    /// The last part of the URL, and the name of the case.
     pub name: &'static str,
+    /// The name of the case over HTTP/2.
+    pub http2: &'static str,
     /// Bytes of the body.
     pub bytes: usize,
-    /// The same, in words.
+    /// The case in words.
     title: &'static str,
+    /// The same over HTTP/2.
+    http2_title: &'static str,
 }
 
 /// The sizes measured.
 pub const SIZES: [Size; 4] = [
-    Size { name: "1k", bytes: 1 << 10, title: "1,024 bytes" },
-    Size { name: "16k", bytes: 16 << 10, title: "16,384 bytes" },
-    Size { name: "128k", bytes: 128 << 10, title: "131,072 bytes" },
-    Size { name: "1m", bytes: 1 << 20, title: "1,048,576 bytes" },
+    Size {
+        name: "1k",
+        http2: "h2-1k",
+        bytes: 1 << 10,
+        title: "hits of 1,024 bytes",
+        http2_title: "HTTP/2: hits of 1,024 bytes",
+    },
+    Size {
+        name: "16k",
+        http2: "h2-16k",
+        bytes: 16 << 10,
+        title: "hits of 16,384 bytes",
+        http2_title: "HTTP/2: hits of 16,384 bytes",
+    },
+    Size {
+        name: "128k",
+        http2: "h2-128k",
+        bytes: 128 << 10,
+        title: "hits of 131,072 bytes",
+        http2_title: "HTTP/2: hits of 131,072 bytes",
+    },
+    Size {
+        name: "1m",
+        http2: "h2-1m",
+        bytes: 1 << 20,
+        title: "hits of 1,048,576 bytes",
+        http2_title: "HTTP/2: hits of 1,048,576 bytes",
+    },
 ];
-
-/// The sizes of a quick run.
-const QUICK_SIZES: [&str; 2] = ["1k", "128k"];
-
-/// How long every server is warmed up with each size before the first round.
-const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The highest load of a quiet machine.
 const QUIET: f64 = 0.5;
@@ -62,10 +87,10 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Where::Memory)]
     tier: Where,
     /// Rounds; each measures every server with every size once
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Seconds of each measurement
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 2)]
     seconds: u64,
     /// Connections kept alive
     #[arg(long, default_value_t = 64)]
@@ -73,6 +98,9 @@ pub struct Options {
     /// Only these servers
     #[arg(long, value_delimiter = ',')]
     servers: Vec<Kind>,
+    /// Only these: hit, http2, miss; from disk: hit, miss
+    #[arg(long, value_delimiter = ',')]
+    cases: Vec<String>,
     /// Only these sizes: 1k, 16k, 128k, 1m (with --tier memory)
     #[arg(long, value_delimiter = ',')]
     sizes: Vec<String>,
@@ -88,6 +116,9 @@ pub struct Options {
     /// Write every measurement to this file
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write a page with tables, the command, the machine and the versions to this file, and a chart beside it
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// One round of a second with two sizes: shows that everything works, decides nothing
     #[arg(long)]
     quick: bool,
@@ -102,6 +133,8 @@ enum Where {
     Memory,
     /// Hits from disk, of a set the memory tier has no room for, and misses that are stored there
     Disk,
+    /// One after the other
+    Both,
 }
 
 impl Options {
@@ -113,24 +146,24 @@ impl Options {
             seconds: 1,
             connections: 64,
             servers: Vec::new(),
+            cases: Vec::new(),
             sizes: Vec::new(),
             server_core: None,
             client_core: None,
             binary: None,
             json: None,
+            report: None,
             quick: true,
             disk: disk::Options::default(),
         }
     }
 
-    fn sizes(&self) -> Result<Vec<Size>> {
-        let names: Vec<&str> = match (self.sizes.is_empty(), self.quick) {
-            (false, _) => self.sizes.iter().map(String::as_str).collect(),
-            (true, true) => QUICK_SIZES.to_vec(),
-            (true, false) => SIZES.iter().map(|size| size.name).collect(),
-        };
-        let find = |name: &&str| SIZES.iter().copied().find(|size| size.name == *name);
-        names.iter().map(|name| find(name).with_context(|| format!("there is no size {name}"))).collect()
+    /// The cases chosen, out of those there are.
+    fn chosen<'a>(&self, all: &[&'a str]) -> Result<Vec<&'a str>> {
+        let unknown = self.cases.iter().find(|name| !memory::CASES.contains(&name.as_str()));
+        ensure!(unknown.is_none(), "there is no case {}", unknown.map_or("", String::as_str));
+        let wanted = |name: &&&str| self.cases.is_empty() || self.cases.iter().any(|case| case == **name);
+        Ok(all.iter().filter(wanted).copied().collect())
     }
 
     /// The cores of the server and of the load generator.
@@ -144,12 +177,9 @@ impl Options {
         Ok((self.server_core.unwrap_or(first), client))
     }
 
-    fn kinds(&self) -> Vec<Kind> {
-        match (self.servers.is_empty(), self.tier) {
-            (false, _) => self.servers.clone(),
-            (true, Where::Memory) => Kind::ALL.to_vec(),
-            (true, Where::Disk) => disk::KINDS.to_vec(),
-        }
+    /// The servers chosen, or else all of these.
+    fn kinds(&self, all: &[Kind]) -> Vec<Kind> {
+        if self.servers.is_empty() { all.to_vec() } else { self.servers.clone() }
     }
 
     fn rounds_and_seconds(&self) -> (usize, u64) {
@@ -159,12 +189,21 @@ impl Options {
 
 /// Measures and prints.
 pub fn run(options: &Options) -> Result<()> {
+    if let Some(file) = &options.report {
+        page::check(file)?;
+    }
     let busy_before = other_load();
     tools::install(&[tools::BENCH])?;
     let report = match options.tier {
-        Where::Memory => from_memory(options)?,
+        Where::Memory => memory::run(options)?,
         Where::Disk => disk::run(options)?,
+        Where::Both => {
+            let mut report = memory::run(options)?;
+            report.append(disk::run(options)?);
+            report
+        }
     };
+    report.print();
     if let Some(load) = busy_before {
         println!("other programs were running (load {load}): the figures are rough");
     }
@@ -174,43 +213,15 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(file) = &options.json {
         report.write(file)?;
     }
+    if let Some(file) = &options.report {
+        page::write(&report, file, busy_before)?;
+        println!("written to {}", file.display());
+    }
     Ok(())
 }
 
-fn from_memory(options: &Options) -> Result<Report> {
-    let (server_core, client_core) = options.cores()?;
-    let (sizes, kinds) = (options.sizes()?, options.kinds());
-    let (rounds, seconds) = options.rounds_and_seconds();
-    let load = Load { core: client_core, connections: options.connections };
-
-    let origin = Origin::start()?;
-    let site = Site::create(server_core, origin.address, Tier::Memory)?;
-    let running = start_all(&kinds, &site, options.binary.as_deref())?;
-    for server in &running {
-        check_cached(server, &origin, &sizes)?;
-    }
-    if !options.quick {
-        warm_up(&running, &sizes, &load)?;
-    }
-    let mut report = Report::new(seconds, options.connections);
-    for round in 0..rounds {
-        eprintln!("round {} of {rounds}", round + 1);
-        for &size in &sizes {
-            for server in in_turn(&running, round) {
-                report.add(measure(round, server, size, &origin, &load, seconds)?);
-            }
-        }
-    }
-    for server in &running {
-        server.check_log()?;
-    }
-    let case = |size: &Size| Case { name: size.name, title: size.title };
-    report.print(&sizes.iter().map(case).collect::<Vec<_>>(), &kinds);
-    Ok(report)
-}
-
 /// The servers in the order of a round: each begins with another one, so that none always follows the same.
-fn in_turn(running: &[Running], round: usize) -> impl Iterator<Item = &Running> {
+fn in_turn<T>(running: &[T], round: usize) -> impl Iterator<Item = &T> {
     running.iter().cycle().skip(round % running.len()).take(running.len())
 }
 
@@ -249,47 +260,6 @@ fn start_all(kinds: &[Kind], site: &Site, binary: Option<&Path>) -> Result<Vec<R
         running.push(kind.start(&program, site).with_context(|| format!("starting {}", kind.name()))?);
     }
     Ok(running)
-}
-
-/// Fills the cache and makes sure that it answers without the origin.
-fn check_cached(server: &Running, origin: &Origin, sizes: &[Size]) -> Result<()> {
-    for size in sizes {
-        // Twice to fill: some caches admit an object when it is asked for again.
-        for _ in 0..2 {
-            load::fetch(server.address, *size)
-                .with_context(|| format!("{} of {}", size.name, server.kind.name()))?;
-        }
-        let before = origin.requests();
-        load::fetch(server.address, *size)?;
-        ensure!(origin.requests() == before, "{} does not cache {}", server.kind.name(), size.name);
-    }
-    Ok(())
-}
-
-fn warm_up(running: &[Running], sizes: &[Size], load: &Load) -> Result<()> {
-    eprintln!("warming up");
-    for server in running {
-        for &size in sizes {
-            load.run(server.address, size, WARM_UP)?;
-        }
-    }
-    Ok(())
-}
-
-fn measure(
-    round: usize,
-    server: &Running,
-    size: Size,
-    origin: &Origin,
-    load: &Load,
-    seconds: u64,
-) -> Result<Sample> {
-    let before = origin.requests();
-    let time = Duration::from_secs(seconds);
-    let sample = sample(round, server, size.name, Duration::ZERO, || load.run(server.address, size, time))?;
-    let fetched = origin.requests() - before;
-    ensure!(fetched == 0, "{} with {}: {fetched} requests reached the origin", server.kind.name(), size.name);
-    Ok(sample)
 }
 
 /// What a server's CPU has to do for `work`, and for what is left to be done in the time `after` it.
@@ -333,16 +303,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quick_run_measures_two_sizes_with_every_server() {
-        let options = Options::quick();
-        assert_eq!(
-            options.sizes().unwrap().iter().map(|size| size.bytes).collect::<Vec<_>>(),
-            [1024, 131_072]
-        );
-        assert_eq!(options.kinds(), Kind::ALL);
-    }
-
-    #[test]
     fn lists_of_cores_are_read() {
         assert_eq!(parse_cores("0-1"), [0, 1]);
         assert_eq!(parse_cores("4,7-9"), [4, 7, 8, 9]);
@@ -350,8 +310,19 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_does_not_exist_is_refused() {
-        let options = Options { sizes: vec!["2k".into()], ..Options::quick() };
-        assert!(options.sizes().is_err());
+    fn cases_are_chosen_by_name() {
+        let choose = |names: &[&str]| {
+            let cases = names.iter().map(|name| (*name).to_owned()).collect();
+            Options { cases, ..Options::quick() }.chosen(&["hit", "miss"])
+        };
+        assert_eq!(choose(&[]).unwrap(), ["hit", "miss"]);
+        assert_eq!(choose(&["miss"]).unwrap(), ["miss"]);
+        assert!(choose(&["mis"]).is_err());
+    }
+
+    #[test]
+    fn each_round_begins_with_another_server() {
+        let order = |round| in_turn(&["a", "b", "c"], round).copied().collect::<String>();
+        assert_eq!([order(0), order(1), order(3)], ["abc", "bca", "abc"]);
     }
 }

@@ -10,6 +10,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::SIZES;
+use crate::process;
 
 /// The largest body it makes.
 const LARGEST: usize = 64 << 20;
@@ -22,13 +23,26 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Starts it on a free port.
+    /// Starts it on a free port, on any core.
     pub fn start() -> Result<Self> {
+        Self::start_anywhere(None)
+    }
+
+    /// Starts it on a free port and on this core.
+    pub fn start_on(core: usize) -> Result<Self> {
+        Self::start_anywhere(Some(core))
+    }
+
+    fn start_anywhere(core: Option<usize>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("starting the origin")?;
         let address = listener.local_addr()?;
         let requests = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&requests);
         thread::spawn(move || {
+            // Its threads stay where this one is.
+            if let Some(Err(error)) = core.map(process::pin) {
+                eprintln!("the origin is not on its core: {error:#}");
+            }
             for stream in listener.incoming().flatten() {
                 let counter = Arc::clone(&counter);
                 // A cache that hangs up is no fault of the origin.

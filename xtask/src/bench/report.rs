@@ -1,4 +1,4 @@
-//! The figures: medians, ratios of the same round, their spread.
+//! The figures: what was measured, ratios of the same round, tables.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::servers::Kind;
+use super::statistics::{Ratio, Spread};
 
 /// One measurement.
 #[derive(Clone, Debug, Serialize)]
@@ -35,50 +36,92 @@ pub struct Case {
     pub title: &'static str,
 }
 
+/// What a server takes before its first request.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Start {
+    /// The server.
+    pub server: Kind,
+    /// Memory of all its processes, bytes; what several of them share counts once.
+    pub memory: u64,
+}
+
 /// All measurements of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
     seconds: u64,
     connections: usize,
+    starts: Vec<Start>,
     samples: Vec<Sample>,
-}
-
-/// The middle of some values, and how far they spread.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// The value in the middle.
-    pub median: f64,
-    /// The smallest.
-    pub least: f64,
-    /// The largest.
-    pub most: f64,
-}
-
-impl Spread {
-    /// `None` without a value.
-    pub fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (&least, &most) = (values.first()?, values.last()?);
-        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Some(Self { median: f64::midpoint(low, high), least, most })
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.2} ({:.2}..{:.2})", self.median, self.least, self.most)
-    }
+    /// What else was the same for all of them, in sentences.
+    notes: Vec<String>,
+    /// The tables, in order.
+    #[serde(skip)]
+    cases: Vec<Case>,
 }
 
 impl Report {
     /// An empty one.
     pub fn new(seconds: u64, connections: usize) -> Self {
-        Self { seconds, connections, samples: Vec::new() }
+        let (starts, samples, notes, cases) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { seconds, connections, starts, samples, notes, cases }
+    }
+
+    /// Adds another one of the same length: its tables come behind.
+    pub fn append(&mut self, other: Self) {
+        self.starts.extend(other.starts);
+        self.samples.extend(other.samples);
+        self.notes.extend(other.notes);
+        self.cases.extend(other.cases);
+    }
+
+    /// Adds what the tables do not say.
+    pub fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
+    /// What the tables do not say.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Adds a table to come.
+    pub fn add_case(&mut self, case: Case) {
+        self.cases.push(case);
+    }
+
+    /// Adds what a server takes at its start.
+    pub fn add_start(&mut self, start: Start) {
+        self.starts.push(start);
     }
 
     /// Adds a measurement.
     pub fn add(&mut self, sample: Sample) {
         self.samples.push(sample);
+    }
+
+    /// The tables, in order.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// What the servers take at their start.
+    pub fn starts(&self) -> &[Start] {
+        &self.starts
+    }
+
+    /// Seconds of each measurement.
+    pub fn seconds(&self) -> u64 {
+        self.seconds
+    }
+
+    /// Connections kept alive.
+    pub fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// The servers measured with a case, in their order.
+    pub fn kinds(&self, case: &str) -> Vec<Kind> {
+        Kind::ALL.into_iter().filter(|kind| self.of(case, *kind).next().is_some()).collect()
     }
 
     /// Writes every measurement as JSON.
@@ -88,20 +131,33 @@ impl Report {
     }
 
     /// Prints a table for every case.
-    pub fn print(&self, cases: &[Case], kinds: &[Kind]) {
+    pub fn print(&self) {
         println!(
             "CPU microseconds for each request: median (least..most) of the rounds; {} s, {} connections",
             self.seconds, self.connections
         );
-        for case in cases {
+        for note in &self.notes {
+            println!("{note}");
+        }
+        for case in &self.cases {
             println!("\n{}", case.title);
-            println!("{:<10} {:>28} {:>12} {:>6}   millpond/this", "", "us for each", "requests/s", "busy");
-            for &kind in kinds {
+            println!(
+                "{:<10} {:>28} {:>12} {:>6}   millpond/this [95 %]",
+                "", "us for each", "requests/s", "busy"
+            );
+            for kind in self.kinds(case.name) {
                 self.print_line(case.name, kind);
             }
-            if let Some((best, ratio)) = self.best_peer(case.name) {
+            if let Some(best) = self.best_peer(case.name) {
+                let ratio = self.ratio(case.name, best).map_or_else(String::new, |ratio| ratio.to_string());
                 println!("beside the best peer, {}: {ratio}", best.name());
             }
+        }
+        if !self.starts.is_empty() {
+            println!("\nmemory at start, MiB");
+        }
+        for start in &self.starts {
+            println!("{:<10} {:>28.1}", start.server.name(), start.memory as f64 / f64::from(1 << 20));
         }
     }
 
@@ -126,44 +182,43 @@ impl Report {
         self.samples.iter().filter(move |sample| sample.case == case && sample.server == kind)
     }
 
-    /// Millpond's time over this server's, round by round.
-    fn ratio(&self, case: &str, kind: Kind) -> Option<Spread> {
-        let pairs = self.of(case, kind).filter_map(|theirs| {
-            let ours = self.of(case, Kind::Millpond).find(|ours| ours.round == theirs.round)?;
-            Some(ours.cpu_us / theirs.cpu_us)
-        });
-        Spread::of(pairs.collect())
+    /// CPU microseconds for each request.
+    pub fn cpu(&self, case: &str, kind: Kind) -> Option<Spread> {
+        Spread::of(self.of(case, kind).map(|sample| sample.cpu_us).collect())
     }
 
-    /// The peer with the lowest median, and millpond's ratio to it.
-    fn best_peer(&self, case: &str) -> Option<(Kind, Spread)> {
-        let median = |kind| Some(Spread::of(self.of(case, kind).map(|s| s.cpu_us).collect())?.median);
-        let best = Kind::ALL
+    /// Millpond's time over this server's, round by round.
+    pub fn ratio(&self, case: &str, kind: Kind) -> Option<Ratio> {
+        let pair = |theirs: &Sample| {
+            let ours = self.of(case, Kind::Millpond).find(|ours| ours.round == theirs.round)?;
+            Some((ours.cpu_us, theirs.cpu_us))
+        };
+        Ratio::of(&self.of(case, kind).filter_map(pair).collect::<Vec<_>>())
+    }
+
+    /// The peer with the lowest median.
+    fn best_peer(&self, case: &str) -> Option<Kind> {
+        Kind::ALL
             .into_iter()
             .filter(|kind| kind.is_peer())
-            .filter_map(|kind| Some((kind, median(kind)?)))
-            .min_by(|(_, one), (_, other)| one.total_cmp(other))?;
-        Some((best.0, self.ratio(case, best.0)?))
+            .filter_map(|kind| Some((kind, self.cpu(case, kind)?.median)))
+            .min_by(|(_, one), (_, other)| one.total_cmp(other))
+            .map(|(kind, _)| kind)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn report(samples: &[(usize, Kind, f64)]) -> Report {
+    /// A report with these samples of one case.
+    pub fn report(samples: &[(usize, Kind, f64)]) -> Report {
         let mut report = Report::new(1, 1);
+        report.add_case(Case { name: "1k", title: "hits of 1 KiB" });
         for &(round, server, cpu_us) in samples {
             report.add(Sample { round, server, case: "1k", requests: 1, seconds: 1.0, cpu_us, busy: 1.0 });
         }
         report
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
-        let spread = Spread::of(vec![4.0, 1.0, 3.0, 2.0]).unwrap();
-        assert_eq!(spread, Spread { median: 2.5, least: 1.0, most: 4.0 });
-        assert_eq!(Spread::of(Vec::new()), None);
     }
 
     #[test]
@@ -174,7 +229,8 @@ mod tests {
             (1, Kind::Millpond, 10.0),
             (1, Kind::Nginx, 20.0),
         ]);
-        assert_eq!(report.ratio("1k", Kind::Nginx).unwrap().to_string(), "0.50 (0.50..0.50)");
+        assert_eq!(report.ratio("1k", Kind::Nginx).unwrap().to_string(), "0.50 [0.50, 0.50]");
+        assert_eq!(report.ratio("1k", Kind::Haproxy), None);
     }
 
     #[test]
@@ -185,7 +241,7 @@ mod tests {
             (0, Kind::Nginx, 16.0),
             (0, Kind::Haproxy, 10.0),
         ]);
-        let (best, ratio) = report.best_peer("1k").unwrap();
-        assert_eq!((best, ratio.to_string().as_str()), (Kind::Haproxy, "0.80 (0.80..0.80)"));
+        assert_eq!(report.best_peer("1k"), Some(Kind::Haproxy));
+        assert_eq!(report.kinds("1k").len(), 4);
     }
 }

@@ -40,6 +40,8 @@ pub struct Running {
     pub kind: Kind,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it speaks HTTP/2, if it does.
+    pub http2: SocketAddr,
     processes: Vec<Server>,
     access_log: Option<PathBuf>,
 }
@@ -76,8 +78,10 @@ impl Running {
 /// Where the servers keep what they store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tier {
-    /// In memory.
+    /// In memory; those that have a disk behind it by default have it.
     Memory,
+    /// In memory and nowhere else.
+    MemoryAlone,
     /// On disk, with a memory tier of this size before it, for those that have one.
     Disk(String),
 }
@@ -87,9 +91,10 @@ impl Tier {
     fn template(&self, kind: Kind) -> &'static str {
         match (kind, self) {
             (Kind::Millpond, Self::Memory) => "millpond.toml",
+            (Kind::Millpond, Self::MemoryAlone) => "millpond-memory.toml",
             (Kind::Millpond, Self::Disk(_)) => "millpond-disk.toml",
             (Kind::Nginx, Self::Disk(_)) => "nginx-disk.conf",
-            (Kind::Nginx, Self::Memory) => "nginx.conf",
+            (Kind::Nginx, Self::Memory | Self::MemoryAlone) => "nginx.conf",
             (Kind::Haproxy, _) => "haproxy.conf",
             (Kind::Varnish | Kind::Bare, _) => "varnish.vcl",
         }
@@ -128,13 +133,14 @@ impl Site {
     }
 
     /// Writes a configuration from its template in bench/peers.
-    fn configure(&self, kind: Kind, port: u16) -> Result<PathBuf> {
+    fn configure(&self, kind: Kind, port: u16, http2: u16) -> Result<PathBuf> {
         let template = self.tier.template(kind);
         let tier = if let Tier::Disk(memory) = &self.tier { memory } else { "" };
         let source = workspace::root().join("bench/peers").join(template);
         let text = std::fs::read_to_string(&source)
             .with_context(|| format!("reading {}", source.display()))?
             .replace("{{port}}", &port.to_string())
+            .replace("{{http2_port}}", &http2.to_string())
             .replace("{{origin}}", &self.origin.to_string())
             .replace("{{origin_port}}", &self.origin.port().to_string())
             .replace("{{tier}}", tier)
@@ -201,13 +207,18 @@ impl Kind {
                 let mut command = site.pinned(program)?;
                 announced(self, site, command.arg("127.0.0.1:0"))
             }
-            Self::Nginx => one(self, site, program, |command, port| {
-                let file = site.configure(Kind::Nginx, port)?;
-                command.arg("-e").arg(site.dir.join("nginx-error.log")).arg("-c").arg(file);
-                Ok(())
-            }),
+            Self::Nginx => {
+                // Before version 1.25.1 a port without TLS speaks one of the two only.
+                let http2 = process::free_port()?;
+                let running = one(self, site, program, |command, port| {
+                    let file = site.configure(Kind::Nginx, port, http2)?;
+                    command.arg("-e").arg(site.dir.join("nginx-error.log")).arg("-c").arg(file);
+                    Ok(())
+                })?;
+                Ok(Running { http2: SocketAddr::from(([127, 0, 0, 1], http2)), ..running })
+            }
             Self::Haproxy => one(self, site, program, |command, port| {
-                let file = site.configure(Kind::Haproxy, port)?;
+                let file = site.configure(Kind::Haproxy, port, port)?;
                 command.arg("-db").arg("-f").arg(file).stdout(site.file("haproxy-access.log")?);
                 Ok(())
             }),
@@ -229,11 +240,12 @@ fn one(
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut server = Server::start(&mut command)?;
     server.wait_for(address, START_LIMIT)?;
-    Ok(Running { kind, address, processes: vec![server], access_log: Some(site.access_log(kind)) })
+    let access_log = Some(site.access_log(kind));
+    Ok(Running { kind, address, http2: address, processes: vec![server], access_log })
 }
 
 fn start_millpond(program: &Path, site: &Site) -> Result<Running> {
-    let file = site.configure(Kind::Millpond, 0)?;
+    let file = site.configure(Kind::Millpond, 0, 0)?;
     let mut command = site.pinned(program)?;
     command.arg("serve").arg("--config").arg(file).args(["--origin", &format!("http://{}", site.origin)]);
     command.args(["--listen", "127.0.0.1:0"]).stderr(site.file("millpond-error.log")?);
@@ -248,21 +260,23 @@ fn announced(kind: Kind, site: &Site, command: &mut Command) -> Result<Running> 
         .and_then(|address| address.trim_end_matches('/').parse().ok())
         .with_context(|| format!("the first line is not where it listens: {line}"))?;
     let access_log = (kind != Kind::Bare).then(|| site.access_log(kind));
-    Ok(Running { kind, address, processes: vec![server], access_log })
+    Ok(Running { kind, address, http2: address, processes: vec![server], access_log })
 }
 
 fn start_varnish(program: &Path, site: &Site) -> Result<Running> {
     let name = site.dir.join("varnish");
     let mut running = one(Kind::Varnish, site, program, |command, port| {
-        let file = site.configure(Kind::Varnish, port)?;
+        let file = site.configure(Kind::Varnish, port, port)?;
         command.args(["-F", "-j", "none", "-T", "none", "-s", "malloc,256m", "-p", "thread_pools=1"]);
-        command.args(["-p", "timeout_idle=3600", "-l", "512m"]);
+        command.args(["-p", "timeout_idle=3600", "-p", "feature=+http2", "-l", "512m"]);
         command.arg("-a").arg(format!("127.0.0.1:{port}")).arg("-n").arg(&name).arg("-f").arg(file);
         command.stdout(site.file("varnish.log")?).stderr(site.file("varnish-error.log")?);
         Ok(())
     })?;
     let mut log = site.pinned(&tools::find("varnishncsa")?)?;
     log.arg("-n").arg(&name).arg("-w").arg(site.access_log(Kind::Varnish)).stdout(Stdio::null());
+    // It complains when the server ends before it does.
+    log.stderr(site.file("varnishncsa-error.log")?);
     running.processes.push(Server::start(&mut log)?);
     Ok(running)
 }
