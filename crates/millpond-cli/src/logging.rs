@@ -1,13 +1,13 @@
 //! The log of the program itself, on standard error.
 
-use millpond::config::{Log, LogFormat};
+use millpond::config::{Log, LogFormat, LogLevel};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 /// Starts logging as configured. A second call changes nothing.
 pub(crate) fn start(log: Log) {
-    let filter = EnvFilter::new(log.level.as_str());
+    let filter = EnvFilter::new(directives(log.level));
     let builder =
         fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(colours());
     // The error only says that a subscriber is set already.
@@ -15,6 +15,15 @@ pub(crate) fn start(log: Log) {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder.try_init(),
     };
+}
+
+/// What is logged. The libraries underneath tell field values where they tell much, and those may be secrets.
+fn directives(level: LogLevel) -> String {
+    let own = level.as_str();
+    match level {
+        LogLevel::Debug | LogLevel::Trace => format!("{own},h2=info,hyper=info,hyper_util=info,rustls=info"),
+        LogLevel::Error | LogLevel::Warn | LogLevel::Info => own.to_owned(),
+    }
 }
 
 /// Colours are for people: not for files and pipes, and not for those who set NO_COLOR (<https://no-color.org>).

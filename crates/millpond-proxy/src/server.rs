@@ -180,6 +180,7 @@ impl Server {
             };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .max_blocking_threads(BLOCKING_THREADS)
                 .build()
                 .map_err(StartError::Worker)?;
             let thread = std::thread::Builder::new()
@@ -191,6 +192,10 @@ impl Server {
         Ok(Running { stop, workers, shared: self.shared, disk: self.disk, address: self.address })
     }
 }
+
+/// Threads for each worker that may wait for the disk or for a name to be resolved. Each keeps some of the memory it ever
+/// used, so that hundreds of them, which the runtime would start by itself, are dearer than waiting for a turn.
+const BLOCKING_THREADS: usize = 8;
 
 /// What the workers' ways to the origins have in common.
 struct Upstreams {
