@@ -1,7 +1,7 @@
-//! The HTTP/1.1 server side of millpond: strict framing, 1xx, trailers, kept field names, vectored writes.
+//! The HTTP/1.1 and HTTP/2 server side of millpond: strict framing, 1xx, trailers, kept field names, vectored writes.
 //!
 //! What lives here: reading requests off one connection, asking a [`Service`] for the reply, writing it. What must
-//! not: listeners, TLS, routing, caching, rules about fields other than those of RFC 9112 (framing and persistence).
+//! not: listeners, TLS, routing, caching, rules about fields other than those of RFC 9112 and 9113 (framing and persistence).
 //!
 //! A [`Service`] is asked twice. [`Service::ready`] is synchronous and meant for cache hits: no await, no boxed
 //! future, one read and one vectored write. When it declines, [`Service::call`] gets the request by value, its body

@@ -48,7 +48,7 @@ pub enum TargetForm {
 /// still in `head.fields`, Transfer-Encoding and Content-Length too: removing them is the next hop's business.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Method, target, version and fields. Versions above 1.1 count as 1.1.
+    /// Method, target, version and fields. Versions 1.2 to 1.9 count as 1.1.
     pub head: RequestHead,
     /// The form the target was written in.
     pub form: TargetForm,
@@ -122,7 +122,8 @@ pub trait Service: Send + Sync + 'static {
     /// The wall clock, for the Date field of replies without one (RFC 9110 section 6.6.1).
     fn now(&self) -> Timestamp;
 
-    /// The fast path: the reply at once, or `None` to have [`Service::call`] asked. Must not block.
+    /// The fast path: the reply at once, or `None` to have [`Service::call`] asked. It may read
+    /// a row from a file, but must not wait for anything else.
     ///
     /// A body the request may have is not read; after the reply it is drained or the connection closed.
     fn ready(&self, request: &Request, conn: &ConnInfo) -> Option<Reply<Self::Log>>;

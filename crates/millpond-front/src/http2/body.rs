@@ -132,6 +132,16 @@ impl StreamBody {
     }
 }
 
+/// Who has all that was announced does not ask once more; what it had must not stay taken from the connection's window.
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        if self.held > 0 {
+            // Fails only when the stream is over, and then there is nothing to give back to.
+            let _ = self.recv.flow_control().release_capacity(self.held);
+        }
+    }
+}
+
 impl Stream for StreamBody {
     type Item = Result<Frame, BodyError>;
 

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 
@@ -97,6 +98,7 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
             if over.is_ready() {
                 return over;
             }
+            self.terms.moved.store(self.pipe.moved(), Ordering::Relaxed);
             let mut busy = self.answer_batch();
             while let Poll::Ready(Some(())) = self.calls.poll_next_unpin(cx) {
                 busy = true;
@@ -149,12 +151,19 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
         }
         let mut batch = std::mem::take(&mut self.batch);
         let received = Instant::now();
-        for (request, respond) in batch.drain(..) {
+        let late =
+            self.closing.is_some_and(|closing| closing.since + self.terms.limits.linger_timeout < received);
+        for (request, mut respond) in batch.drain(..) {
+            // Who does not heed our GOAWAY for long is not waited for either.
+            if late {
+                respond.send_reset(Reason::REFUSED_STREAM);
+                continue;
+            }
             self.accepted += 1;
             self.answer(request, respond, received);
         }
         self.batch = batch;
-        true
+        !late
     }
 
     fn answer(
@@ -253,12 +262,15 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
                 first = (Some(deadline), due);
             }
         };
+        // A reply is done with when its last bytes are queued; they must get out before any rest begins.
+        let resting = self.calls.is_empty() && blocked.is_none();
+        let rest_since = self.pipe.unblocked().map_or(self.idle_since, |at| at.max(self.idle_since));
         match self.closing {
-            Some(Closing { since, at_once, .. }) if at_once || self.calls.is_empty() => {
-                let since = if at_once { since } else { since.max(self.idle_since) };
+            Some(Closing { since, at_once, .. }) if at_once || resting => {
+                let since = if at_once { since } else { since.max(rest_since) };
                 consider(since + limits.linger_timeout, Due::Close);
             }
-            None if self.calls.is_empty() => consider(self.idle_since + limits.idle_timeout, Due::Idle),
+            None if resting => consider(rest_since + limits.idle_timeout, Due::Idle),
             _ => {}
         }
         if self.closing.is_none_or(|closing| !closing.at_once) {

@@ -23,7 +23,8 @@ pub(super) struct Gate {
 impl Gate {
     /// Everything that could have something to do is about to be looked at.
     pub(super) fn looks(&self) {
-        self.state.store(POLLED, Ordering::SeqCst);
+        // A swap, so that what a waker wrote before it is seen from here on.
+        self.state.swap(POLLED, Ordering::SeqCst);
     }
 
     /// Runs `poll` with `waker`, which is this gate's.

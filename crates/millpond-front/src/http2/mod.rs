@@ -26,7 +26,7 @@ use pipe::Pipe;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,8 +41,9 @@ const RESET_UNSEEN: usize = 20;
 /// Streams that we reset and whose late frames are let pass, and for how long.
 const RESET_REMEMBERED: usize = 50;
 const RESET_MEMORY: Duration = Duration::from_secs(1);
-/// Streams of a connection that may be malformed, or beyond the number allowed at one time, before it is closed.
-const RESET_FOR_ERRORS: usize = 100;
+/// Streams of a connection that may be malformed, or beyond the number allowed at one time, before it is closed. In all its
+/// life, which may be long and serve many users: how often is bounded by the credit (`watch`).
+const RESET_FOR_ERRORS: usize = 1024;
 /// What the list of fields is counted with beyond our own count: 32 bytes for each (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 /// Pseudo-fields.
@@ -57,6 +58,8 @@ struct Terms<'a, S> {
     to_close: AtomicBool,
     /// Complete replies not yet credited.
     replies: AtomicU32,
+    /// Bytes that the transport took, in all.
+    moved: AtomicU64,
 }
 
 impl<S> Terms<'_, S> {
@@ -117,6 +120,7 @@ where
         limits: &limits,
         to_close: AtomicBool::new(false),
         replies: AtomicU32::new(0),
+        moved: AtomicU64::new(0),
     };
     let end = match handshake(&pipe, &limits, &drain, begun).await {
         Ok(h2) => {

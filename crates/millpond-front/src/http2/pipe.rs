@@ -34,12 +34,25 @@ struct State<IO> {
     written: usize,
     /// Since when the transport takes nothing.
     blocked_since: Option<Instant>,
+    /// When it last took something again after it had not.
+    unblocked: Option<Instant>,
+    /// Bytes that the transport took, in all.
+    moved: u64,
     watch: Watch,
 }
 
 impl<IO> Pipe<IO> {
     pub(super) fn new(io: IO, before: Bytes, watch: Watch) -> Self {
-        let state = State { io, before, out: Vec::new(), written: 0, blocked_since: None, watch };
+        let state = State {
+            io,
+            before,
+            out: Vec::new(),
+            written: 0,
+            blocked_since: None,
+            unblocked: None,
+            moved: 0,
+            watch,
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -56,6 +69,16 @@ impl<IO> Pipe<IO> {
     /// Looks at the watch.
     pub(super) fn watch<T>(&self, look: impl FnOnce(&mut Watch) -> T) -> T {
         look(&mut self.state().watch)
+    }
+
+    /// Bytes that the transport took, in all.
+    pub(super) fn moved(&self) -> u64 {
+        self.state().moved
+    }
+
+    /// When the transport last took something again after it had not.
+    pub(super) fn unblocked(&self) -> Option<Instant> {
+        self.state().unblocked
     }
 
     /// Since when the transport takes nothing of what waits; whether the client's SETTINGS have come; by when a head under way
@@ -109,8 +132,11 @@ impl<IO: Transport> State<IO> {
         match polled {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(result) => {
-                self.blocked_since = None;
+                if self.blocked_since.take().is_some() {
+                    self.unblocked = Some(Instant::now());
+                }
                 if let Ok(count) = result {
+                    self.moved += count as u64;
                     self.watch.sent(count);
                 }
                 Poll::Ready(result)

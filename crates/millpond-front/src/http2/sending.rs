@@ -11,6 +11,7 @@ use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 use millpond_exchange::{Body, BodyStream, Fields, Frame, Segments};
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -131,8 +132,12 @@ impl<'a, S: Service> Sending<'a, S> {
     /// Sends the rest of the content.
     pub(super) async fn send(mut self) {
         let Some(stream) = self.stream.take() else { return };
-        let mut out =
-            Out { stream, timer: std::mem::take(&mut self.timer), timeout: self.terms.limits.write_timeout };
+        let mut out = Out {
+            moved: &self.terms.moved,
+            stream,
+            timer: std::mem::take(&mut self.timer),
+            timeout: self.terms.limits.write_timeout,
+        };
         let sent = match std::mem::take(&mut self.body) {
             Body::Empty => Ok(()),
             Body::Memory(content) => self.segments(&mut out, &content).await,
@@ -146,7 +151,7 @@ impl<'a, S: Service> Sending<'a, S> {
         }
     }
 
-    async fn segments(&mut self, out: &mut Out, content: &Segments) -> Result<(), Cut> {
+    async fn segments(&mut self, out: &mut Out<'_>, content: &Segments) -> Result<(), Cut> {
         let mut left = content.len();
         for piece in content.iter() {
             left -= piece.len() as u64;
@@ -155,7 +160,7 @@ impl<'a, S: Service> Sending<'a, S> {
         Ok(())
     }
 
-    async fn stream(&mut self, out: &mut Out, mut body: BodyStream) -> Result<(), Cut> {
+    async fn stream(&mut self, out: &mut Out<'_>, mut body: BodyStream) -> Result<(), Cut> {
         let length = match self.coding {
             Coding::Length(length) => Some(length),
             _ => None,
@@ -165,6 +170,9 @@ impl<'a, S: Service> Sending<'a, S> {
             match out.next(&mut body).await? {
                 Some(Frame::Data(mut data)) => {
                     let left = length.map(|length| length - self.outcome.body_bytes);
+                    if left == Some(0) && !data.is_empty() {
+                        break;
+                    }
                     // More than was announced: cut to that.
                     data.truncate(left.map_or(data.len(), |left| left.min(data.len() as u64) as usize));
                     let last = left == Some(data.len() as u64) && !self.trailers;
@@ -187,7 +195,7 @@ impl<'a, S: Service> Sending<'a, S> {
         ended.map_err(|_| Cut::Gone)
     }
 
-    async fn data(&mut self, out: &mut Out, mut data: Bytes, last: bool) -> Result<(), Cut> {
+    async fn data(&mut self, out: &mut Out<'_>, mut data: Bytes, last: bool) -> Result<(), Cut> {
         while !data.is_empty() {
             let room = out.room(data.len()).await?;
             let piece = data.split_to(room.min(data.len()));
@@ -214,14 +222,20 @@ impl<S: Service> Drop for Sending<'_, S> {
     }
 }
 
+/// Bytes that the client must have taken of other streams for one to wait for another turn, and how many turns.
+const FAIR: u64 = QUEUED as u64;
+const TURNS: u32 = 20;
+
 /// The way out of the content.
-struct Out {
+struct Out<'a> {
+    /// Bytes that the transport took of all streams.
+    moved: &'a AtomicU64,
     stream: SendStream<Bytes>,
     timer: Timer,
     timeout: Duration,
 }
 
-impl Out {
+impl Out<'_> {
     /// The next frame of `body`; gives up when the client has.
     async fn next(&mut self, body: &mut BodyStream) -> Result<Option<Frame>, Cut> {
         poll_fn(|cx| {
@@ -243,7 +257,8 @@ impl Out {
     /// Waits until some of `wanted` bytes may be queued: for the client's windows, and for the queue to empty.
     async fn room(&mut self, wanted: usize) -> Result<usize, Cut> {
         self.stream.reserve_capacity(wanted.min(QUEUED));
-        let mut deadline = None;
+        let (mut deadline, mut turns) = (Instant::now() + self.timeout, TURNS);
+        let mut before = self.moved.load(Ordering::Relaxed);
         poll_fn(|cx| {
             loop {
                 let room = self.stream.capacity();
@@ -256,8 +271,16 @@ impl Out {
                     Poll::Pending => break,
                 }
             }
-            let until = *deadline.get_or_insert_with(|| Instant::now() + self.timeout);
-            self.timer.poll(cx, until).map(|()| Err(Cut::Stalled))
+            while self.timer.poll(cx, deadline).is_ready() {
+                let moved = self.moved.load(Ordering::Relaxed);
+                // Where the client takes what the other streams have, this one waits for its turn.
+                if turns == 0 || moved < before + FAIR {
+                    return Poll::Ready(Err(Cut::Stalled));
+                }
+                (turns, before) = (turns - 1, moved);
+                deadline = Instant::now() + self.timeout;
+            }
+            Poll::Pending
         })
         .await
     }

@@ -243,14 +243,14 @@ async fn a_reply_is_not_read_ahead_of_the_window() {
 async fn errors_without_end_end_the_connection() {
     let raw = connected(FrontLimits::default(), &[]).await;
     let mut bytes = Vec::new();
-    for stream in (1..1_000).step_by(2) {
+    for stream in (1..2_500).step_by(2) {
         // No :path.
         let block = raw::block(&[(":method", b"GET"), (":scheme", b"http"), (":authority", b"a")]);
         bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &block));
     }
     assert_calmed(raw, bytes).await;
     let raw = connected(FrontLimits::default(), &[]).await;
-    let bytes = (1..1_000).step_by(2).flat_map(|stream| raw::get(stream, "/wait")).collect();
+    let bytes = (1..2_500).step_by(2).flat_map(|stream| raw::get(stream, "/wait")).collect();
     let script = assert_calmed(raw, bytes).await;
     assert!(script.lines().len() <= 100, "as many as may run at one time");
 }

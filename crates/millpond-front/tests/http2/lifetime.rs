@@ -59,6 +59,24 @@ async fn an_idle_connection_is_told_and_closed() {
     assert_eq!(client.server.await.unwrap(), ConnectionEnd::Idle);
 }
 
+/// A client may not have seen our GOAWAY; one that has had five seconds for it has.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_heed_a_goaway_is_not_served_for_ever() {
+    let mut client = raw::connected(FrontLimits::default(), &[]).await;
+    client.drain.start();
+    let mut answered = 0;
+    for number in 0..200 {
+        client.send(raw::get(1 + 2 * number, "/ready")).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if client.server.is_finished() {
+            break;
+        }
+        answered = number;
+    }
+    assert!((1..15).contains(&answered), "{answered}");
+    assert_eq!(client.server.await.unwrap(), ConnectionEnd::Drained);
+}
+
 /// PING is no request (RFC 9113 section 6.7): it keeps nothing open.
 #[tokio::test(start_paused = true)]
 async fn pings_keep_no_connection_open() {

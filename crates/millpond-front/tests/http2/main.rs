@@ -8,5 +8,6 @@ mod exchange;
 mod lifetime;
 mod malformed;
 mod raw;
+mod slow;
 #[path = "../support/mod.rs"]
 mod support;

@@ -98,6 +98,10 @@ impl Script {
                 drop(body);
                 text("ignored")
             }
+            "/take-and-hold" => {
+                take(body, request.body_length.unwrap()).await;
+                Reply::new(ok(), Body::from_stream(stream::pending()), ())
+            }
             "/keep" => {
                 // Answers with the body still in hand, never read.
                 let kept = stream::once(async move {
@@ -140,9 +144,12 @@ impl Script {
 /// Answers that depend on nothing but the path.
 fn plain(path: &str) -> Reply<()> {
     let status = |code: u16| WireHead::new(StatusCode::from_u16(code).unwrap());
+    let memory = |kib: usize| Body::from_bytes(Bytes::from(vec![7; kib << 10]));
     let sized =
         |length, pieces: &[&'static str]| Body::Stream { stream: frames(pieces).into_stream(), length };
     match path {
+        "/60-kib" => Reply::new(status(200), memory(60), ()),
+        "/256-kib" => Reply::new(status(200), memory(256), ()),
         "/stream" => Reply::new(status(200), frames(&["one", "two", "three"]), ()),
         "/sized" => Reply::new(status(200), sized(Some(6), &["one", "two"]), ()),
         "/short" => Reply::new(status(200), sized(Some(100), &["one"]), ()),
@@ -201,6 +208,16 @@ pub fn frames(pieces: &[&'static str]) -> Body {
     let pieces: Vec<_> =
         pieces.iter().map(|piece| Ok(Frame::Data(Bytes::from_static(piece.as_bytes())))).collect();
     Body::from_stream(stream::iter(pieces))
+}
+
+/// Reads so many bytes and does not ask for more.
+async fn take(body: Body, length: u64) {
+    let mut stream = body.into_stream();
+    let mut taken = 0;
+    while taken < length {
+        let Some(Ok(Frame::Data(piece))) = stream.next().await else { return };
+        taken += piece.len() as u64;
+    }
 }
 
 /// Reads all of `body` and answers with it, its trailers named in a field; 400 when it fails.
