@@ -254,7 +254,7 @@ pub(crate) struct ExplainArgs {
     /// Origin of the server, as for `serve`
     #[arg(long, value_name = "URL")]
     pub origin: Option<String>,
-    /// Ask a running server with only-if-cached, which makes it fetch nothing but what a pass rule names
+    /// Ask a running server with only-if-cached, which makes it fetch nothing
     #[arg(long, value_name = "URL")]
     pub via: Option<String>,
     /// Ask the origin in any case; with --via let the server fetch

@@ -36,9 +36,10 @@ impl<O: Origin> Engine<O> {
             // What the request itself invalidates is older than its answer. A purge by anyone else that came while it was
             // under way covers the answer too, and the epoch would not tell.
             let epoch = self.shared.store.epoch();
-            if self.shared.purges() == purges + own_purges {
+            let purges = purges + own_purges;
+            if self.shared.purges() == purges {
                 let key = key_of(target_of(&request, client_scheme), &context).to_key();
-                let posted = Posted { request, response, times, key, epoch };
+                let posted = Posted { request, response, times, key, epoch, purges };
                 let answer = self.store_posted(posted, &context, forwarded).await;
                 return answer.ok_or_else(|| self.error(abandoned(), forwarded));
             }
@@ -57,14 +58,16 @@ impl<O: Origin> Engine<O> {
             let Ok((scheme, authority, path_and_query)) = url::split(&url) else { continue };
             let target = Target { scheme, authority, path_and_query, client_scheme: None };
             let key = key_of(target, context).to_key();
-            purges += self.shared.invalidate(Selector::Url(key.url())).await;
+            self.shared.invalidate(Selector::Url(key.url())).await;
+            purges += 1;
         }
         if MethodClass::of(&request.method) != MethodClass::Unsafe {
             return purges;
         }
         for group in millpond_policy::invalidated_groups(&response.fields) {
             let origin = KeyParts::of(request).to_key().origin();
-            purges += self.shared.invalidate(Selector::Group { origin, group: group.into() }).await;
+            self.shared.invalidate(Selector::Group { origin, group: group.into() }).await;
+            purges += 1;
         }
         purges
     }

@@ -46,12 +46,13 @@ impl Shared {
     /// An engine's common part over `store`, told the time by `clock`.
     pub fn new(store: Tiered, clock: Arc<dyn Clock>) -> Arc<Self> {
         let counters = Counters::default();
+        let search = SearchRules::new(store.below().is_some());
         let shared = Arc::new(Self {
             store,
             counters,
             clock,
             fills: FillTable::default(),
-            search: SearchRules::default(),
+            search,
             holding: Holding::default(),
             purges: AtomicU64::new(0),
             failure_told: AtomicI64::new(i64::MIN / 2),
@@ -73,7 +74,8 @@ impl Shared {
         self.holding.set_most(bytes);
     }
 
-    /// Purges so far, those of other processes included. Counted before they take effect.
+    /// Purges so far, those of other processes included. Counted before they take effect here, and before it is looked up
+    /// what they cover beyond what they name.
     pub(crate) fn purges(&self) -> u64 {
         self.purges.load(Ordering::SeqCst)
     }
@@ -86,6 +88,8 @@ impl Shared {
     /// # Errors
     /// As [`millpond_store::Store::remove`].
     pub async fn purge(&self, selector: &Selector, mode: PurgeMode) -> Result<u64, StoreError> {
+        // Before the rules are looked at: a fill that brings one after that finds that this has changed.
+        self.purges.fetch_add(1, Ordering::SeqCst);
         let others = self.search.also_covered(selector);
         if others.is_empty() {
             return self.purge_one(selector, mode).await;
@@ -96,7 +100,6 @@ impl Shared {
     }
 
     async fn purge_one(&self, selector: &Selector, mode: PurgeMode) -> Result<u64, StoreError> {
-        self.purges.fetch_add(1, Ordering::SeqCst);
         let mut removing = self.store.remove(selector, mode, self.now());
         // The tiers of this process are purged at the first step, and the rest may take a commit.
         let begun = poll_fn(|context| Poll::Ready(removing.as_mut().poll(context))).await;
@@ -113,9 +116,8 @@ impl Shared {
     /// Purges as [`Shared::purge`] does, waiting only until this process gives out nothing of it any more: that other
     /// processes and the disk know as well is the store's affair from then on. A task sees how that ends and counts it.
     /// Where a store is slow there are only so many of them, because clients can ask for any number of invalidations.
-    /// Answers how many purges that was, for who compares [`Shared::purges`].
-    pub(crate) async fn invalidate(self: &Arc<Self>, selector: Selector) -> u64 {
-        let purges = 1 + self.search.also_covered(&selector).len() as u64;
+    /// For who compares [`Shared::purges`], that is one.
+    pub(crate) async fn invalidate(self: &Arc<Self>, selector: Selector) {
         let shared = Arc::clone(self);
         let mut purging = Box::pin(async move {
             let _one = Invalidating::of(&shared);
@@ -128,7 +130,6 @@ impl Shared {
         if done.is_pending() && self.invalidating.load(Ordering::Relaxed) <= INVALIDATIONS {
             tokio::spawn(purging);
         }
-        purges
     }
 
     /// Counts what a store could not do, and tells the log now and then: a store that is down fails every request.

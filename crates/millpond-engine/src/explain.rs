@@ -167,6 +167,9 @@ impl Question<'_> {
             return Decided { decision: Decision::Refuse(Reason::Offline), status, plain };
         }
         let Forwarded { why, reason } = forwarded;
+        if handle::stays_unanswered(&plain, &self.facts) {
+            return Decided { decision: Decision::Refuse(reason), status: forwarded.status(), plain };
+        }
         let sent = plain.clone();
         let fetch = Fetch { why, reason, past: true, sent, validates: None, whole_behind: false };
         Decided { decision: Decision::Fetch(Box::new(fetch)), status: forwarded.status(), plain }

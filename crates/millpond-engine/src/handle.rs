@@ -75,6 +75,9 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.requests.add();
         let facts = RequestFacts::of(&exchange.head);
         if let Some(forwarded) = bypass_reason(&exchange, &facts) {
+            if stays_unanswered(&exchange.head, &facts) {
+                return Err(self.not_cached(forwarded));
+            }
             return self.pass_by(exchange, forwarded).await;
         }
         if exchange.context.keys_content(&exchange.head.method) {
@@ -256,12 +259,14 @@ impl<O: Origin> Engine<O> {
 
     /// As [`planned`], with the epoch that a purge must not have overtaken.
     pub(crate) fn plan(&self, asked: &Asked, found: &Found, place: Option<FillKey>, interim: bool) -> Plan {
+        // Before the epoch: what is counted later may be in it, but what is not in it is counted later.
+        let purges = self.shared.purges();
         // What a stored part becomes a piece of must not be older than a purge that covers the part.
         let epoch = match found.wanted {
             Wanted::Rest { .. } => found.epoch,
             Wanted::Whole | Wanted::Part { .. } => self.shared.store.epoch(),
         };
-        planned(asked, found, place, interim, epoch)
+        Plan { purges, ..planned(asked, found, place, interim, epoch) }
     }
 
     /// Runs `plan` apart from this request.
@@ -335,6 +340,7 @@ pub(crate) fn planned(
         wanted: found.wanted.clone(),
         context: Arc::clone(&asked.context),
         epoch,
+        purges: 0,
         interim: if interim { asked.interim.clone() } else { None },
     }
 }
@@ -362,6 +368,12 @@ pub(crate) fn forward_of(found: &Found) -> Forward {
 /// True where the stored response would have done, had the request not asked for more.
 fn is_request_directive(reason: Reason) -> bool {
     matches!(reason, Reason::RequestNoCache | Reason::RequestMaxAge | Reason::RequestMinFresh)
+}
+
+/// True for a request that goes past the cache and is to be answered from it alone (RFC 9111 section 5.2.1.7). One that is not
+/// safe is meant for the origin whatever it says.
+pub(crate) fn stays_unanswered(head: &RequestHead, facts: &RequestFacts) -> bool {
+    facts.only_if_cached() && head.method.is_safe()
 }
 
 /// Why a request goes past the cache, if it does.

@@ -7,7 +7,7 @@ use crate::handle::Found;
 use crate::origin::{Origin, OriginRequest};
 use crate::slow::FetchedInTime;
 use crate::told::Forwarded;
-use millpond_exchange::{RequestHead, ResponseHead};
+use millpond_exchange::{Record, RequestHead, ResponseHead};
 use millpond_policy::{Fate, Freshened, HeadEffect, RequestFacts, StaleCause, Stored, Times};
 use millpond_store::{Epoch, Store as _, StoreError};
 use std::sync::Arc;
@@ -86,7 +86,13 @@ impl<O: Origin> Engine<O> {
                 if fate != Fate::Store {
                     return;
                 }
-                (record, head)
+                // Its new rule would have it under another key.
+                if self.shared.search.moved(entry, &head.fields, &found.key).is_some() {
+                    let stale_from = Some(times.response_time);
+                    (Record { stale_from, ..entry.record.clone() }, entry.head.clone())
+                } else {
+                    (record, head)
+                }
             }
         };
         match self.shared.store.refresh(entry, record, head, epoch).await {

@@ -1,6 +1,6 @@
 //! One request through the cache: lookup, verdict, fill, answer.
 //!
-//! What lives here: the order of things, coalescing, fills. What must not: rules (they are in `millpond-policy`), sockets and
+//! What lives here: the order of things, coalescing, fills, and `explain`, which tells the same without doing it. What must not: rules (they are in `millpond-policy`), sockets and
 //! wire formats (in the doors), the layout of stores.
 
 mod answer;

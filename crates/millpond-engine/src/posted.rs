@@ -26,6 +26,8 @@ pub(crate) struct Posted {
     pub key: Key,
     /// The purge epoch, after what the request itself has invalidated.
     pub epoch: Epoch,
+    /// Purges so far, at the same moment.
+    pub purges: u64,
 }
 
 /// True when `response` may be stored for GET.
@@ -48,7 +50,7 @@ impl<O: Origin> Engine<O> {
         context: &Arc<Context>,
         forwarded: Forwarded,
     ) -> Option<Answer> {
-        let Posted { request, response, times, key, epoch } = posted;
+        let Posted { request, response, times, key, epoch, purges } = posted;
         let plan = Plan {
             place: None,
             key,
@@ -60,6 +62,7 @@ impl<O: Origin> Engine<O> {
             wanted: Wanted::Whole,
             context: Arc::clone(context),
             epoch,
+            purges,
             interim: None,
         };
         let fill = Fill::new(false);

@@ -11,24 +11,39 @@ use millpond_exchange::{Fields, Key, KeyBuf, KeyParts, ResponseHead, Selector, u
 use millpond_policy::{SearchVariance, no_vary_search};
 use millpond_store::{Entry, Variants};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Bytes of rules, with their paths, in each of two generations.
 const GENERATION: usize = 1024 * 1024;
 /// The longest key of a path for which there are rules, bytes.
 const LONGEST_PATH: usize = 4096;
-/// What a rule takes beyond its text and its path, about, bytes.
+/// What a rule takes beyond its text, its names and its path, about, bytes.
 const OVERHEAD: usize = 256;
+/// What a name in a rule takes beyond its text, about, bytes: a string, and what its allocation is rounded up by.
+const NAME: usize = 56;
+/// The longest query that rules are applied to, bytes: parsing and sorting one is work for each request.
+const LONGEST_QUERY: usize = 4096;
+/// The largest number of its parameters.
+const MOST_PARAMETERS: usize = 256;
 
 /// One rule.
 struct Rule {
     /// The field value: two rules are the same when this is.
     text: Box<[u8]>,
     variance: SearchVariance,
+    /// It took the place of another, by which something may still be stored.
+    replaced: bool,
 }
 
 impl Rule {
+    /// Bytes that it takes under `path`, about.
+    fn weight(&self, path: &Key) -> usize {
+        // Each name is a string in quotes (section 5.1 of the draft).
+        let names = self.text.split(|byte| *byte == b'"').count() / 2;
+        path.as_bytes().len() + self.text.len() + names * NAME + OVERHEAD
+    }
+
     /// True when the response with these fields states this very rule.
     fn is_of(&self, fields: &Fields) -> bool {
         no_vary_search(fields).is_some_and(|text| *text == *self.text)
@@ -60,18 +75,30 @@ struct Rules {
     old: HashMap<Key, Arc<Rule>, RandomState>,
     /// Bytes of the young.
     bytes: usize,
+    /// There may be stored responses whose rule is not here.
+    forgotten: bool,
 }
 
 impl Rules {
     fn insert(&mut self, path: Key, rule: Arc<Rule>) {
-        let bytes = path.as_bytes().len() + rule.text.len() + OVERHEAD;
+        self.remove(&path);
+        let bytes = rule.weight(&path);
         if self.bytes + bytes > GENERATION {
+            self.forgotten |= !self.old.is_empty();
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
         }
         self.bytes += bytes;
-        self.old.remove(path.as_bytes());
         self.young.insert(path, rule);
+    }
+
+    /// Takes out the rule of `path`; true where there was one.
+    fn remove(&mut self, path: &Key) -> bool {
+        if let Some(rule) = self.young.remove(path.as_bytes()) {
+            self.bytes = self.bytes.saturating_sub(rule.weight(path));
+            return true;
+        }
+        self.old.remove(path.as_bytes()).is_some()
     }
 
     /// Keeps a rule of the old for another generation, unless a newer one has come meanwhile.
@@ -88,10 +115,23 @@ impl Rules {
 pub(crate) struct SearchRules {
     /// Whether there ever was one: most caches never see the field.
     any: AtomicBool,
+    /// How often the rule of a path has changed.
+    changes: AtomicU64,
     rules: RwLock<Rules>,
 }
 
 impl SearchRules {
+    /// No rules yet. `stored` says that there may be responses, stored before, which state some.
+    pub(crate) fn new(stored: bool) -> Self {
+        let rules = Rules { forgotten: stored, ..Rules::default() };
+        Self { rules: RwLock::new(rules), ..Self::default() }
+    }
+
+    /// How often the rule of a path has changed: while this stays the same, so does what the rules make of any key.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// What the latest rule for its path makes of `key`; `None` where there is none, or it changes nothing.
     pub(crate) fn equivalent(&self, key: &KeyBuf) -> Option<Equivalent> {
         if !self.any.load(Ordering::Relaxed) || !key.path_and_query().contains('?') {
@@ -144,6 +184,16 @@ impl SearchRules {
         simplified.map_or_else(|| key.clone(), |key| key.to_key())
     }
 
+    /// Where `entry` would lie if it had come with its `new` fields for a request with the key `asked`; `None` where that is
+    /// where it lies, or they state the rule it has.
+    pub(crate) fn moved(&self, entry: &Entry, new: &Fields, asked: &Key) -> Option<Key> {
+        if no_vary_search(&entry.head.fields) == no_vary_search(new) {
+            return None;
+        }
+        let key = self.learn(asked, new);
+        (key != entry.key).then_some(key)
+    }
+
     fn note(&self, path: &KeyBuf, text: &[u8], variance: Option<&SearchVariance>) {
         let known = self.any.load(Ordering::Relaxed).then(|| self.rule(path)).flatten();
         match (known, variance) {
@@ -152,39 +202,60 @@ impl SearchRules {
             // What is stated last counts, also where it is that everything matters.
             (Some(_), None) => {
                 let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-                rules.young.remove(path.as_bytes());
-                rules.old.remove(path.as_bytes());
+                rules.forgotten |= rules.remove(&path.to_key());
+                self.changes.fetch_add(1, Ordering::Release);
             }
-            (_, Some(variance)) => {
-                let rule = Arc::new(Rule { text: text.into(), variance: variance.clone() });
+            (known, Some(variance)) => {
+                let rule = Rule { text: text.into(), variance: variance.clone(), replaced: known.is_some() };
                 let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-                rules.insert(path.to_key(), rule);
+                rules.insert(path.to_key(), Arc::new(rule));
                 self.any.store(true, Ordering::Relaxed);
+                self.changes.fetch_add(1, Ordering::Release);
             }
         }
     }
 
-    /// What else a purge of `selector` is about: the URLs that stand for the one it names.
+    /// What else a purge of `selector` is about: the URLs that stand for the one it names. Where the rule is not known by
+    /// which a response was stored that was fetched for that URL, all that it may have been: RFC 9111 section 4.4 has it
+    /// invalidated, and invalidating more is allowed.
     pub(crate) fn also_covered(&self, selector: &Selector) -> Vec<Selector> {
         let Selector::Url(purged) = selector else { return Vec::new() };
-        if !self.any.load(Ordering::Relaxed) || !purged.contains('?') {
+        if !purged.contains('?') {
+            return Vec::new();
+        }
+        let mut unknown = self.rules.read().unwrap_or_else(PoisonError::into_inner).forgotten;
+        if !unknown && !self.any.load(Ordering::Relaxed) {
             return Vec::new();
         }
         let Ok((scheme, authority, path_and_query)) = url::split(purged) else { return Vec::new() };
         let mut more: Vec<Selector> = Vec::new();
+        let mut replaced = false;
         for method in ["GET", "QUERY", "POST"] {
             let mut parts = KeyParts::new(scheme, authority, path_and_query);
             parts.method = method;
-            let found = self.equivalent(&parts.to_buf()).map(|found| Selector::Url(found.key.to_key().url()));
+            let key = parts.to_buf();
+            let Some(rule) = self.rule(&key.path_key()) else { continue };
+            unknown = false;
+            replaced |= rule.replaced;
+            let found = simplified(&key, &rule.variance).map(|key| Selector::Url(key.to_key().url()));
             more.extend(found.filter(|found| !more.contains(found)));
+        }
+        if unknown || replaced {
+            let mut path = KeyParts::new(scheme, authority, path_and_query).to_key().url();
+            path.truncate(path.find('?').unwrap_or(path.len()));
+            more = vec![Selector::Prefix(format!("{path}?")), Selector::Url(path)];
         }
         more
     }
 }
 
-/// `key` with the URL that stands for its own; `None` where that is the same.
+/// `key` with the URL that stands for its own; `None` where that is the same, and for queries that are too much work.
 fn simplified(key: &KeyBuf, variance: &SearchVariance) -> Option<KeyBuf> {
     let own = key.path_and_query();
+    let (_, query) = own.split_once('?')?;
+    if query.len() > LONGEST_QUERY || query.split('&').count() > MOST_PARAMETERS {
+        return None;
+    }
     let simple = variance.simplify(own);
     (simple != own).then(|| key.with_path_and_query(&simple))
 }

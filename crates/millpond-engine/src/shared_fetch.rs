@@ -53,7 +53,11 @@ impl<O: Origin> Engine<O> {
                 found.place = found.key.clone();
             }
             let place = FillKey { key: found.place.clone(), selectors: selectors(&asked.head, &names) };
-            let unchanged = || self.has_not_changed(&asked, &found, own_url);
+            let rules = self.shared.search.changes();
+            // A rule that came meanwhile has brought it to another place.
+            let moved = !own_url && self.shared.search.meeting_place(&found.key) != found.place;
+            let unchanged =
+                || !moved && self.shared.search.changes() == rules && self.has_not_changed(&asked, &found);
             match self.shared.fills.enter(&place, facts.names_user(), self.now(), unchanged) {
                 Role::Alone => break,
                 Role::Changed => {
@@ -92,16 +96,13 @@ impl<O: Origin> Engine<O> {
     }
 
     /// False when another fill has brought something for this request since `found` was looked up.
-    fn has_not_changed(&self, asked: &Asked, found: &Found, own_url: bool) -> bool {
+    fn has_not_changed(&self, asked: &Asked, found: &Found) -> bool {
         let now = |key: &Key| {
             let variants = self.shared.store.lookup(key.as_bytes())?;
             choose(&variants, &asked.head).cloned()
         };
-        // A rule that came meanwhile has brought it to another place.
-        let moved = !own_url && self.shared.search.meeting_place(&found.key) != found.place;
         let elsewhere = || if found.place == found.key { None } else { now(&found.key) };
         match (now(&found.place).or_else(elsewhere), &found.entry) {
-            _ if moved => false,
             // What came up from below is another copy of the same.
             (Some(now), Some(then)) => {
                 Arc::ptr_eq(&now, then) || (now.id == then.id && now.record == then.record)

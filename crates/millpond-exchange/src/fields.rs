@@ -4,7 +4,7 @@ use std::fmt;
 use thiserror::Error;
 
 /// One field line: the name as written and the value without surrounding whitespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The field name, a token, in the case it arrived in.
     pub name: &'a [u8],
@@ -26,6 +26,13 @@ impl<'a> Field<'a> {
     /// The value as text, if it is UTF-8.
     pub fn value_str(&self) -> Option<&'a str> {
         std::str::from_utf8(self.value).ok()
+    }
+}
+
+/// Shows the name only: values may be secrets.
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Field").field(&self.name_str()).finish()
     }
 }
 

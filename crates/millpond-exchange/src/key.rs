@@ -192,7 +192,7 @@ impl fmt::Debug for KeyBuf {
 type NamedField<'a> = (&'a str, Option<Cow<'a, [u8]>>);
 
 /// The parts a key is made of, before encoding. URL parts are as sent: encoding brings them into normal form.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeyParts<'a> {
     /// The method; GET and HEAD count as one.
     pub method: &'a str,
@@ -209,6 +209,20 @@ pub struct KeyParts<'a> {
     /// The partition of a private cache.
     pub partition: Option<&'a str>,
     fields: SmallVec<[NamedField<'a>; 2]>,
+}
+
+/// Shows the target URI: values of fields may be secrets.
+impl fmt::Debug for KeyParts<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, scheme, authority, path_and_query, .. } = self;
+        formatter
+            .debug_struct("KeyParts")
+            .field("method", method)
+            .field("scheme", scheme)
+            .field("authority", authority)
+            .field("path_and_query", path_and_query)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> KeyParts<'a> {

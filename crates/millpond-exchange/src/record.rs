@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use bitflags::bitflags;
+use std::fmt;
 
 bitflags! {
     /// Yes-or-no facts of a [`Record`].
@@ -72,12 +73,19 @@ pub enum Audience {
 }
 
 /// One request field a response varies on, with the (normalised) value of the request that fetched it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VarySelector {
     /// The field name, in lower case.
     pub name: Box<str>,
     /// The normalised value; `None` when the request had no such field.
     pub value: Option<Box<[u8]>>,
+}
+
+/// Shows the name only: values may be secrets.
+impl fmt::Debug for VarySelector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("VarySelector").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Which bytes of a representation a stored part (206, RFC 9110 section 15.3.7) begins with. Where it ends follows from the

@@ -76,6 +76,11 @@ pub fn admit(
     {
         return Err(Reason::Method);
     }
+    // RFC 9110 section 9.3.3: a response to POST is cacheable only with "explicit freshness information", or by an option.
+    let says_nothing = matches!(lifetime.basis, Basis::None | Basis::Heuristic);
+    if request.method == Method::POST && record.admission == Admission::Standards && says_nothing {
+        record.admission = overridden(&record, Reason::NoFreshness, profile)?;
+    }
     Ok(Admitted { record, head, exact_len: range.map(|range| range.body_len()) })
 }
 

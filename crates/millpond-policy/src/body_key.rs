@@ -9,8 +9,11 @@ use millpond_exchange::Fields;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 
-/// The request fields that say what the content means, and belong to it ("related metadata").
-const METADATA: [&str; 3] = ["content-type", "content-encoding", "content-language"];
+/// The request fields that say what the content means, and belong to it ("related metadata"): those of RFC 9110 section 8
+/// that describe a representation, and Content-Range, by which a server that knows it takes the content for a part of one
+/// (section 14.5). Validators and digests say nothing that the content does not.
+const METADATA: [&str; 5] =
+    ["content-type", "content-encoding", "content-language", "content-location", "content-range"];
 
 /// Digests the content of a request with the fields that say what it means: what [`millpond_exchange::KeyParts`] takes.
 ///
@@ -67,4 +70,15 @@ pub(crate) fn media_type(fields: &Fields) -> Option<Cow<'_, str>> {
     let kind = std::str::from_utf8(line).ok()?.split(';').next()?.trim();
     let lower = kind.bytes().any(|byte| byte.is_ascii_uppercase());
     Some(if lower { Cow::Owned(kind.to_ascii_lowercase()) } else { Cow::Borrowed(kind) })
+}
+
+/// True unless the media type names a charset other than UTF-8, by which the content would be another text than it looks.
+pub(crate) fn is_utf8_if_anything(fields: &Fields) -> bool {
+    fields.get_all("content-type").all(|line| {
+        line.split(|byte| *byte == b';').skip(1).all(|parameter| {
+            let parameter = parameter.trim_ascii().to_ascii_lowercase();
+            !parameter.starts_with(b"charset")
+                || matches!(&parameter[..], b"charset=utf-8" | b"charset=\"utf-8\"")
+        })
+    })
 }

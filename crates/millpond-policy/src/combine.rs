@@ -119,9 +119,13 @@ fn same_representation(
         // A tag that was not there before says that something has changed.
         strong && modified == validator && !new.contains("etag")
     };
-    // Some origins give all codings of a file one strong tag. Only in answer to If-Range may the field be left out.
+    // Some origins give all codings of a file one strong tag. Only in answer to If-Range may the field be left out (RFC 9110
+    // section 15.3.7), and one that leaves it out leaves out the media type as well.
     let (old_coding, new_coding) = (codings(&stored.head.fields), codings(new));
-    let left_out = new_coding.is_empty() && sent.fields.contains("if-range");
+    let left_out = new_coding.is_empty()
+        && sent.fields.contains("if-range")
+        && stored.head.fields.contains("content-type")
+        && !new.contains("content-type");
     if same && (left_out || old_coding == new_coding) { Ok(()) } else { Err(Reason::PartChanged) }
 }
 

@@ -2,25 +2,45 @@
 //!
 //! What must not live here: any other meaning of a document. Whatever is not known to be a query counts as none.
 
-use crate::body_key::{is_json, media_type};
+use crate::body_key::{is_json, is_utf8_if_anything, media_type};
 use crate::json::Reader;
 use crate::no_vary_search::form_pairs;
 use millpond_exchange::RequestHead;
 
+/// The members of a request (GraphQL over HTTP section 5.1). Some servers know others that name a document.
+const MEMBERS: [&str; 4] = ["query", "variables", "operationName", "extensions"];
+
+/// Parameters of a URL that name a document to some server, which may prefer it to the one in the content; in lower case, and
+/// letters and digits alone.
+const NAMING_A_DOCUMENT: [&str; 8] =
+    ["query", "queryid", "document", "documentid", "docid", "id", "hash", "extensions"];
+
 /// True when `content` asks for GraphQL queries and nothing else, so that its answer may stand in for another one's.
 ///
 /// False for a document with a mutation or a subscription in it, also where `operationName` chooses another operation; for a
-/// request that names its document in some other way than by its text; for content with a coding, which cannot be read; and
-/// where the URL has a `query` of its own, which some servers prefer.
+/// request that has members which the specification does not know, since these may name another document; for content that
+/// cannot be read, because of a coding, a charset or its size; and where the URL has a parameter that may name a document.
 pub fn is_graphql_query(request: &RequestHead, content: &[u8]) -> bool {
+    let fields = &request.fields;
     let (_, query) = request.path_and_query.split_once('?').unwrap_or_default();
-    if form_pairs(query).any(|(name, _)| name == "query") || request.fields.contains("content-encoding") {
+    if names_a_document(query) || fields.contains("content-encoding") || !is_utf8_if_anything(fields) {
         return false;
     }
-    if media_type(&request.fields).as_deref() == Some("application/graphql") {
+    if media_type(fields).as_deref() == Some("application/graphql") {
         return std::str::from_utf8(content).is_ok_and(only_queries);
     }
-    is_json(&request.fields) && json_asks_for_queries(content).unwrap_or(false)
+    is_json(fields) && json_asks_for_queries(content).unwrap_or(false)
+}
+
+/// True when a parameter of `query` may name a document. Servers differ in what separates parameters, in whether case counts,
+/// in what of a name they drop, and in what they make of brackets behind it.
+fn names_a_document(query: &str) -> bool {
+    query.split(';').flat_map(form_pairs).any(|(name, _)| {
+        let name = name.split('[').find(|text| !text.is_empty()).unwrap_or_default();
+        let plain: String =
+            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+        NAMING_A_DOCUMENT.contains(&&plain[..])
+    })
 }
 
 /// One operation, or a list of them. `None` where it is not JSON.
@@ -50,8 +70,12 @@ fn operation(reader: &mut Reader<'_>) -> Option<bool> {
     }
     loop {
         let (_, name) = reader.name()?;
-        // Some readers take no notice of case, and of two members one or the other.
-        if name.eq_ignore_ascii_case("query") {
+        // Some readers take no notice of case: `Query` is refused with all else that is unknown.
+        if !MEMBERS.contains(&&*name) {
+            return None;
+        }
+        // Of two members, readers take the one or the other.
+        if name == "query" {
             let (_, document) = reader.string()?;
             if found.replace(only_queries(&document)).is_some() {
                 return None;

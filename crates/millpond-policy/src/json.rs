@@ -9,8 +9,15 @@ use std::borrow::Cow;
 /// How deep arrays and objects may be nested; deeper ones have no canonical form here.
 const MAX_DEPTH: usize = 64;
 
-/// `text` without whitespace and with the members of each object sorted by name. `None` where it is not JSON, is nested too
-/// deep, or has an object with two members of one name, of which readers take the one or the other (RFC 8259 section 4).
+/// Longer texts, bytes, are not read here...
+const MAX_LEN: usize = 64 * 1024;
+/// ...nor those whose objects have more members than this, all together: sorting a megabyte of short names takes a worker
+/// tens of milliseconds, and anyone may send one.
+const MAX_MEMBERS: usize = 4096;
+
+/// `text` without whitespace and with the members of each object sorted by name. `None` where it is not JSON, is too long, is
+/// nested too deep, has too many members, or has an object with two members of one name, of which readers take the one or
+/// the other (RFC 8259 section 4).
 pub(crate) fn canonical(text: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader::new(text)?;
     let mut out = Vec::with_capacity(text.len());
@@ -21,6 +28,8 @@ pub(crate) fn canonical(text: &[u8]) -> Option<Vec<u8>> {
 /// Reads JSON from its beginning to its end.
 pub(crate) struct Reader<'a> {
     text: &'a [u8],
+    /// Members that may still come.
+    members_left: usize,
 }
 
 /// A member of an object that is being written.
@@ -31,10 +40,13 @@ struct Member<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// `None` where `text` is not UTF-8 (RFC 8259 section 8.1).
+    /// `None` where `text` is not UTF-8 (RFC 8259 section 8.1), or is too long.
     pub(crate) fn new(text: &'a [u8]) -> Option<Self> {
+        if text.len() > MAX_LEN {
+            return None;
+        }
         std::str::from_utf8(text).ok()?;
-        Some(Self { text })
+        Some(Self { text, members_left: MAX_MEMBERS })
     }
 
     /// True when nothing but whitespace is left.
@@ -119,6 +131,7 @@ impl<'a> Reader<'a> {
 
     /// The name of a member, as written and decoded, with its colon.
     pub(crate) fn name(&mut self) -> Option<(&'a [u8], Cow<'a, str>)> {
+        self.members_left = self.members_left.checked_sub(1)?;
         let named = self.string()?;
         self.take(b':')?;
         Some(named)

@@ -102,7 +102,8 @@ impl RequestFacts {
     }
 
     /// The facts of a request whose content is part of its key (RFC 10008 section 2.7): it is looked up and stored as a GET
-    /// is, and its ranges and conditions mean what a GET's do (sections 2.6 and 2.8).
+    /// is, and its ranges and conditions mean what a GET's do (sections 2.6 and 2.8). [`crate::admit`] goes by the method of the
+    /// request where POST differs.
     #[must_use]
     pub const fn keyed_by_content(mut self) -> Self {
         self.method = MethodClass::Get;

@@ -4,7 +4,7 @@
 //! serve requests.
 
 use crate::pass::pass_reason;
-use crate::rewrite::{Sender, for_origin};
+use crate::rewrite::{Sender, for_origin, steered};
 use crate::route::{NoRoute, RouteTable};
 use crate::service::{asks_for_upgrade, said_scheme};
 use millpond_config::Config;
@@ -71,8 +71,9 @@ pub fn routed(config: &Config, received: &RequestHead) -> Result<Routed, Unroute
     let trusted = !config.trusted_proxies.is_empty();
     let client_scheme = said_scheme(&head).filter(|_| trusted);
     let upgrade = asks_for_upgrade(&head);
-    let pass = pass_reason(route, &head, &head.path_and_query);
     let keys_content = route.context.keys_content(&head.method);
+    let pass =
+        pass_reason(route, &head, &head.path_and_query).or_else(|| steered(route, &head, keys_content));
     let sender = Sender {
         peer: None,
         trusted,

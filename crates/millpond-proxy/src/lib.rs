@@ -1,6 +1,6 @@
 //! The proxy: listeners, routes, guards, the way to the origins, and the fields a reply says about itself.
 //!
-//! What must not live here: caching decisions (`millpond-policy`), the order of a request's stations (`millpond-engine`), HTTP/1
+//! What must not live here: caching decisions (`millpond-policy`), the order of a request's stations (`millpond-engine`), HTTP
 //! framing (`millpond-front`).
 
 mod access_log;

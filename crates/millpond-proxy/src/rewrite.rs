@@ -5,7 +5,7 @@ use crate::unkeyed;
 use millpond_config::FieldRules;
 use millpond_exchange::url::normalise_authority;
 use millpond_exchange::{Fields, Method, RequestHead, Scheme, Version};
-use millpond_policy::remove_connection_fields;
+use millpond_policy::{Reason, remove_connection_fields};
 use std::net::IpAddr;
 
 /// The facts of the connection a request came over, and what becomes of its answer.
@@ -34,13 +34,20 @@ impl Sender<'_> {
 
 /// True when the origin would be told, with a request whose answer is not for others as a rule, what the key of a GET does
 /// not know: fields that steer it, or a host that only this client names.
-pub(crate) fn steers(route: &Route, received: &RequestHead) -> bool {
+fn steers(route: &Route, received: &RequestHead) -> bool {
     let scheme = route.context.upstream.scheme;
     let normal = |authority| normalise_authority(scheme, authority);
-    let known_host = route.preserve_host
-        || route.names_one_host()
-        || normal(&received.authority) == normal(&route.context.upstream.authority);
+    let told = normal(&received.authority);
+    let known_host =
+        route.preserve_host || route.is_for_just(&told) || told == normal(&route.context.upstream.authority);
     !known_host || unkeyed::any_steers(&received.fields)
+}
+
+/// Why nothing of the answer is kept for others, where the request may have steered it: a POST whose content is not part of
+/// the key is the one whose answer could be.
+pub(crate) fn steered(route: &Route, received: &RequestHead, keys_content: bool) -> Option<Reason> {
+    let may_be_kept = received.method == Method::POST && !keys_content;
+    (may_be_kept && steers(route, received)).then_some(Reason::Steered)
 }
 
 /// The head for the origin. `upgrade` keeps the fields that ask for another protocol.

@@ -81,9 +81,10 @@ impl Route {
         rewritten || self.pass.fields.iter().any(|known| reads_as(name, known.as_str()))
     }
 
-    /// True when every request that it takes names the same host.
-    pub fn names_one_host(&self) -> bool {
-        self.host.as_ref().is_some_and(|host| !host.is_wildcard())
+    /// True when `authority`, in normal form, is the one host that it is for. It takes requests that spell it otherwise,
+    /// too: with any port, and with a dot at the end.
+    pub fn is_for_just(&self, authority: &str) -> bool {
+        self.host.as_ref().is_some_and(|host| !host.is_wildcard() && host.name() == authority)
     }
 
     fn takes(&self, host: &str, path: &str) -> bool {

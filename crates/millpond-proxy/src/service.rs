@@ -7,14 +7,13 @@ use crate::pass::pass_reason;
 use crate::problem::Problem;
 use crate::reply::{own_reply, reply, shown_key};
 use crate::request_id::RequestIds;
-use crate::rewrite::{Sender, for_origin, steers};
+use crate::rewrite::{Sender, for_origin, steered};
 use crate::route::{NoRoute, Route, RouteTable};
 use millpond_config::IpRange;
 use millpond_engine::{Answer, Engine, Exchange, Origin};
 use millpond_exchange::url::normalise_path_and_query;
 use millpond_exchange::{Body, Method, RequestHead, Scheme, StatusCode, Timestamp};
 use millpond_front::{ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, TargetForm};
-use millpond_policy::Reason;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -148,9 +147,8 @@ impl<O: Origin> CacheService<O> {
         let client_scheme = self.client_scheme(&request.head, conn);
         let method = &request.head.method;
         let keys_content = route.context.keys_content(method);
-        let unkept = || (*method == Method::POST && steers(route, &request.head)).then_some(Reason::Steered);
         let pass = pass_reason(route, &request.head, &request.head.path_and_query)
-            .or_else(|| if keys_content { None } else { unkept() });
+            .or_else(|| steered(route, &request.head, keys_content));
         let has_content = request.body_length != Some(0);
         let sender = Sender {
             peer,

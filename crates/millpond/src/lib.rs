@@ -23,7 +23,7 @@ pub use millpond_config as config;
 pub use millpond_engine as engine;
 /// Value types.
 pub use millpond_exchange as exchange;
-/// The HTTP/1.1 server side.
+/// The HTTP/1.1 and HTTP/2 server side.
 pub use millpond_front as front;
 /// The rules of caching.
 pub use millpond_policy as policy;

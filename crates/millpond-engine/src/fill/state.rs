@@ -4,7 +4,7 @@ use crate::origin::OriginError;
 use bytes::Bytes;
 use millpond_exchange::{BodyError, BodyErrorKind, Fields, Key, Record, ResponseHead, StatusCode};
 use millpond_store::{Entry, PartialReader};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -91,8 +91,8 @@ pub(crate) struct Fill {
 #[derive(Default)]
 struct Members {
     next: u64,
-    /// How far each reader has come, bytes.
-    offsets: HashMap<u64, u64>,
+    /// Where each reader is.
+    places: HashMap<u64, Place>,
     /// Reads what has been stored so far.
     spill: Option<Arc<dyn PartialReader>>,
     /// Pieces past what the store took.
@@ -101,20 +101,35 @@ struct Members {
     window_len: u64,
 }
 
+/// Where a reader is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// How far it has come, bytes.
+    offset: u64,
+    /// The request it reads for. One for several ranges has a reader for each, of which the later ones wait for the first.
+    request: u64,
+}
+
 impl Members {
-    /// Cuts off those who hold up the others; a reader that is alone holds up nobody.
+    /// How far the slowest reader has come; `None` where there is none.
+    fn slowest(&self) -> Option<u64> {
+        self.places.values().map(|place| place.offset).min()
+    }
+
+    /// Cuts off those requests that hold up others; one that is alone holds up nobody but itself.
     fn cut_slowest(&mut self) {
-        let slowest = self.offsets.values().copied().min();
-        let others = self.offsets.values().any(|offset| Some(*offset) > slowest);
-        if others {
-            self.offsets.retain(|_, offset| Some(*offset) != slowest);
+        let Some(slowest) = self.slowest() else { return };
+        let slow: HashSet<u64> =
+            self.places.values().filter(|place| place.offset == slowest).map(|place| place.request).collect();
+        if self.places.values().any(|place| !slow.contains(&place.request)) {
+            self.places.retain(|_, place| !slow.contains(&place.request));
         }
     }
 
     /// Drops what every reader has had: pieces of the window, and with the last byte before it the store's part, whose
     /// memory would otherwise be held for as long as the rest takes.
     fn trim(&mut self, stored: u64) {
-        let slowest = self.offsets.values().copied().min().unwrap_or(u64::MAX);
+        let slowest = self.slowest().unwrap_or(u64::MAX);
         if slowest >= stored {
             self.spill = None;
         }
@@ -149,16 +164,22 @@ impl Fill {
 
     /// Takes part: while the membership lives, the fill has someone to go on for.
     pub(crate) fn join(self: &Arc<Self>) -> Membership {
+        self.join_for(None)
+    }
+
+    /// Takes part for `request`, or for one of its own.
+    fn join_for(self: &Arc<Self>, request: Option<u64>) -> Membership {
         let mut members = self.members();
         let id = members.next;
         members.next += 1;
-        members.offsets.insert(id, 0);
+        let request = request.unwrap_or(id);
+        members.places.insert(id, Place { offset: 0, request });
         drop(members);
-        Membership { fill: Arc::clone(self), id, changes: self.progress.subscribe() }
+        Membership { fill: Arc::clone(self), id, request, changes: self.progress.subscribe() }
     }
 
     pub(crate) fn has_members(&self) -> bool {
-        !self.members().offsets.is_empty()
+        !self.members().places.is_empty()
     }
 
     /// True when it goes on without readers.
@@ -225,7 +246,7 @@ impl Fill {
                     deadline = Instant::now() + PIPE_PATIENCE;
                 }
                 members.trim(stored);
-                if members.offsets.is_empty() || members.window_len <= PIPE_WINDOW {
+                if members.places.is_empty() || members.window_len <= PIPE_WINDOW {
                     return;
                 }
             }
@@ -267,6 +288,8 @@ impl Fill {
 pub(crate) struct Membership {
     fill: Arc<Fill>,
     id: u64,
+    /// As in [`Place`].
+    request: u64,
     changes: watch::Receiver<Progress>,
 }
 
@@ -278,9 +301,9 @@ impl Membership {
         settled.map_or(Stage::Waiting, |progress| progress.stage.clone())
     }
 
-    /// Another place among the readers, from the beginning of the body.
+    /// Another place among the readers for the same request, from the beginning of the body.
     pub(crate) fn again(&self) -> Self {
-        self.fill.join()
+        self.fill.join_for(Some(self.request))
     }
 
     /// The head, if it is here, and how many bytes of body are.
@@ -320,8 +343,8 @@ impl Membership {
 
     /// Tells the fill that everything before `offset` is no longer needed here.
     pub(super) fn moved_to(&self, offset: u64) {
-        if let Some(place) = self.fill.members().offsets.get_mut(&self.id) {
-            *place = offset;
+        if let Some(place) = self.fill.members().places.get_mut(&self.id) {
+            place.offset = offset;
         }
         self.fill.member_moved.notify_one();
     }
@@ -330,8 +353,8 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         let mut members = self.fill.members();
-        members.offsets.remove(&self.id);
-        let last = members.offsets.is_empty();
+        members.places.remove(&self.id);
+        let last = members.places.is_empty();
         drop(members);
         self.fill.member_moved.notify_one();
         if last {

@@ -126,9 +126,13 @@ impl FillTable {
         Some(fill)
     }
 
-    /// Lets others join `fill` at another place too, unless there is one already.
-    pub(crate) fn join_at(&self, key: &FillKey, fill: &Arc<Fill>) {
-        lock(&self.fills).entry(key.clone()).or_insert_with(|| Arc::clone(fill));
+    /// Lets others join `fill` at another place too, unless there is one already or `purged` says that a purge came: it may
+    /// have taken the fill out. It is asked under the lock, so that a purge which counts later finds the fill there.
+    pub(crate) fn join_at(&self, key: &FillKey, fill: &Arc<Fill>, purged: impl FnOnce() -> bool) {
+        let mut fills = lock(&self.fills);
+        if !purged() {
+            fills.entry(key.clone()).or_insert_with(|| Arc::clone(fill));
+        }
     }
 
     /// Takes out every fill whose response `selector` covers, or may cover: it goes on for those who wait, and nobody

@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub context: Arc<Context>,
     /// The purge epoch before the fetch.
     pub epoch: Epoch,
+    /// Purges before the fetch, counted before the epoch was read.
+    pub purges: u64,
     pub interim: Option<InterimSink>,
 }
 
@@ -134,11 +136,13 @@ impl<O: Origin> Guard<O> {
         Self { engine: Arc::clone(engine), fill: Arc::clone(fill), place: plan.place.clone(), moved: None }
     }
 
-    /// Lets those join whose key is `key` by the rule that the response has brought.
-    fn join_at(&mut self, key: &Key) {
+    /// Lets those join whose key is `key` by the rule that the response has brought. After a purge nobody does who was not
+    /// there before.
+    fn join_at(&mut self, key: &Key, purges: u64) {
         let Some(place) = self.place.as_ref().filter(|place| place.key != *key) else { return };
         let moved = FillKey { key: key.clone(), selectors: place.selectors.clone() };
-        self.engine.shared.fills.join_at(&moved, &self.fill);
+        let shared = &self.engine.shared;
+        shared.fills.join_at(&moved, &self.fill, || shared.purges() != purges);
         self.moved = Some(moved);
     }
 
@@ -304,13 +308,18 @@ impl<O: Origin> Task<O> {
         let Freshened { index, record, head, fate } = update;
         let entry = &self.plan.stored[index];
         let shared = &self.engine.shared;
+        // Its new rule is not the one it was stored by: it is an answer to this request, and stays as what it was.
+        let moved = match fate {
+            Fate::Store => shared.search.moved(entry, &head.fields, &self.plan.key),
+            Fate::Keep(_) | Fate::Remove(_) => None,
+        };
         let kept = match fate {
-            Fate::Store => {
+            Fate::Store if moved.is_none() => {
                 shared.store.refresh(entry, record.clone(), head.clone(), self.plan.epoch).await.map(Some)
             }
             Fate::Keep(_) => Ok(None),
             // The other variants are not concerned, and this one may only be used once the origin has spoken again.
-            Fate::Remove(_) => {
+            Fate::Store | Fate::Remove(_) => {
                 let stale = Record { stale_from: Some(self.engine.now()), ..entry.record.clone() };
                 shared.store.refresh(entry, stale, entry.head.clone(), self.plan.epoch).await.map(|_| None)
             }
@@ -318,12 +327,26 @@ impl<O: Origin> Task<O> {
         match kept {
             Ok(Some(refreshed)) => refreshed,
             // Not to be kept, or purged or evicted meanwhile: good for those who wait all the same.
-            Ok(None) | Err(StoreError::Gone | StoreError::Superseded) => reborn(entry, record, head),
+            Ok(None) | Err(StoreError::Gone | StoreError::Superseded) => reborn(entry, moved, record, head),
             Err(error) => {
                 shared.store_failed(&error);
-                reborn(entry, record, head)
+                reborn(entry, moved, record, head)
             }
         }
+    }
+
+    /// The key to store a response under whose fields these are, where those who ask for it by that may join from now on.
+    fn key_by_rule(&mut self, response: &Fields) -> Key {
+        let Plan { key: own, place, purges, .. } = &self.plan;
+        let shared = &self.engine.shared;
+        let key = shared.search.learn(own, response);
+        let expected = key == *own || place.as_ref().is_some_and(|place| place.key == key);
+        // A purge that came before the rule was known did not cover that key, and the epoch would not tell.
+        if !expected && shared.purges() != *purges {
+            return own.clone();
+        }
+        self.guard.join_at(&key, *purges);
+        key
     }
 
     async fn respond(mut self, response: OriginResponse, times: Times) {
@@ -340,8 +363,7 @@ impl<O: Origin> Task<O> {
             return self.release(response, Reason::ContentRange, times.response_time);
         }
         self.remember(&record, times.response_time);
-        let key = self.engine.shared.search.learn(&self.plan.key, &head.fields);
-        self.guard.join_at(&key);
+        let key = self.key_by_rule(&head.fields);
         if record.part.is_some()
             && let Some((joined, stored, append)) = self.beside(&key, &response.head, times).await
             && let Ok(writer) = self.open(&joined).await
@@ -549,10 +571,10 @@ fn for_client(mut head: ResponseHead) -> ResponseHead {
     head
 }
 
-/// An entry like `old` with a new record and head, known to nobody but its holder.
-fn reborn(old: &Arc<Entry>, record: Record, head: ResponseHead) -> Arc<Entry> {
+/// An entry like `old` with a new record and head, and perhaps another key, known to nobody but its holder.
+fn reborn(old: &Arc<Entry>, key: Option<Key>, record: Record, head: ResponseHead) -> Arc<Entry> {
     Arc::new(Entry {
-        key: old.key.clone(),
+        key: key.unwrap_or_else(|| old.key.clone()),
         record,
         head,
         body: old.body.clone(),

@@ -223,6 +223,11 @@ async fn only_if_cached_never_asks_the_origin() {
     assert_eq!(world.origin.count(), 1, "not even behind an answer");
     world.advance(61);
     assert_eq!(world.line("GET", "/", only).await, "not-cached stale");
+    let conditional = &[("Cache-Control", "only-if-cached"), ("If-Match", "\"one\"")];
+    assert_eq!(world.line("GET", "/", conditional).await, "not-cached precondition");
+    assert_eq!(world.origin.count(), 1, "nor where the store cannot know the answer");
+    world.line("POST", "/", only).await;
+    assert_eq!(world.origin.count(), 2, "what is not safe is for the origin");
 }
 
 #[tokio::test(start_paused = true)]

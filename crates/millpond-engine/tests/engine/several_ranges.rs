@@ -2,10 +2,14 @@
 
 use crate::parts::{CONTENT, filling, part, ranged, world};
 use crate::support::{Got, MIB, Reply, World, gate, generated, in_time, request, settle, stepped};
+use futures_util::StreamExt as _;
 use millpond_engine::RangeFill;
-use millpond_exchange::Body;
+use millpond_exchange::{Body, Frame};
+use millpond_policy::Profile;
+use millpond_store::MemoryOptions;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 const TAGGED: &[(&str, &str)] =
     &[("Cache-Control", "max-age=60"), ("ETag", "\"v1\""), ("Content-Type", "text/plain")];
@@ -266,4 +270,36 @@ async fn a_cut_fill_cuts_its_parts() {
     );
     settle().await;
     assert_eq!(world.entries(), 0);
+}
+
+/// A fill that is not stored waits for its slowest reader. One client that asks for several ranges and is alone holds up
+/// nobody: its own later parts wait for the first.
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_is_not_cut_by_its_own_parts() {
+    let memory = MemoryOptions { capacity: 64 * MIB, max_in_flight: Some(MIB), ..MemoryOptions::default() };
+    let world = World::with(Profile::default(), memory);
+    world.origin.says(|_| Reply::ok(&[("Cache-Control", "max-age=10")], "old"));
+    world.get("/big").await;
+    world.advance(20);
+    let pulled = Arc::new(AtomicU64::new(0));
+    world.origin.says_once(Reply::new(200, TAGGED, generated(8 * MIB, Some(8 * MIB), &pulled)));
+    let range = ("Range", "bytes=0-5999999,7000000-7000009");
+    let answer = in_time(Box::pin(world.ask(request("GET", "/big", &[range])))).await.expect("an answer");
+    assert_eq!(answer.head.head().status, 206);
+    let length = answer.body.length().expect("known");
+    let mut body = answer.body.into_stream();
+    let mut got = 0;
+    for piece in 0.. {
+        if piece == 3 {
+            // For longer than a fill waits for one that holds up others. The clock jumps there.
+            tokio::time::sleep(Duration::from_secs(15)).await;
+        }
+        match in_time(body.next()).await {
+            Some(Ok(Frame::Data(piece))) => got += piece.len() as u64,
+            Some(Ok(Frame::Trailers(_))) => {}
+            Some(Err(error)) => panic!("cut after {got} bytes: {error}"),
+            None => break,
+        }
+    }
+    assert_eq!(got, length);
 }

@@ -56,7 +56,7 @@ fn what_is_the_same_content() {
 
 #[test]
 fn what_the_content_means_belongs_to_it() {
-    let variants: [Lines<'_>; 7] = [
+    let variants: [Lines<'_>; 9] = [
         &[],
         &[("Content-Type", "")],
         &[("Content-Type", "text/plain")],
@@ -64,6 +64,8 @@ fn what_the_content_means_belongs_to_it() {
         &[("Content-Type", "text/plain"), ("Content-Language", "gzip")],
         &[("Content-Type", "text/plain"), ("Content-Type", "gzip")],
         &[("Content-Encoding", "text/plain"), ("Content-Type", "gzip")],
+        &[("Content-Type", "text/plain"), ("Content-Location", "/a")],
+        &[("Content-Type", "text/plain"), ("Content-Range", "bytes 0-0/2")],
     ];
     for (at, one) in variants.iter().enumerate() {
         for (other_at, other) in variants.iter().enumerate() {
@@ -79,6 +81,61 @@ fn nesting_is_bounded() {
         let found = digest(JSON, &format!("{open}{close}")) == digest(JSON, &format!("{open} {close}"));
         assert_eq!(found, same, "{depth}");
     }
+}
+
+/// Normalising takes time that grows faster than the content, and strangers choose it.
+#[test]
+fn size_is_bounded() {
+    let members = |count: u32| {
+        let all: Vec<String> = (0..count).map(|n| format!("\"{n}\":{{\"a\":0}}")).collect();
+        all.join(",")
+    };
+    // Each of them has another one inside.
+    for (count, same) in [(2048, true), (2049, false)] {
+        let text = members(count);
+        assert_eq!(
+            digest(JSON, &format!("{{{text}}}")) == digest(JSON, &format!("{{ {text}}}")),
+            same,
+            "{count}"
+        );
+    }
+    for (length, same) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let text = "x".repeat(length - 5);
+        let (one, other) = (format!("[\"{text}\" ]"), format!("[ \"{text}\"]"));
+        assert_eq!((one.len(), digest(JSON, &one) == digest(JSON, &other)), (length, same));
+        assert_eq!(digest(JSON, &one), digest(JSON, &one), "the exact bytes are a key all the same");
+    }
+}
+
+/// RFC 9110 section 9.3.3: "responses to POST requests are only cacheable when they include explicit freshness information".
+#[test]
+fn answers_to_post_state_their_lifetime() {
+    type Row<'a> = (&'a str, &'a str, Lines<'a>, &'a str);
+    const OLD: (&str, &str) = ("Last-Modified", "@-1000000");
+    let minute = Profile { default_ttl: Some(std::time::Duration::from_secs(60)), ..Profile::default() };
+    #[rustfmt::skip]
+    let rows: &[Row<'_>] = &[
+        ("a stated lifetime", "POST", &[OLD, ("Cache-Control", "max-age=60")], "Standards, Standards"),
+        ("a guessed one", "POST", &[OLD], "no-freshness, DefaultTtl"),
+        ("a guessed one, marked public", "POST", &[OLD, ("Cache-Control", "public")], "no-freshness, DefaultTtl"),
+        ("a validator", "POST", &[("ETag", "\"a\"")], "no-freshness, DefaultTtl"),
+        ("a guessed one for QUERY", "QUERY", &[OLD], "Standards, Standards"),
+        ("a validator for QUERY", "QUERY", &[("ETag", "\"a\"")], "Standards, Standards"),
+    ];
+    let mut table = Table::default();
+    for (what, method, lines, expected) in rows {
+        let request = with_method(method, JSON);
+        let facts = RequestFacts::of(&request).keyed_by_content();
+        let judged = |profile: &Profile| {
+            admit(&request, &facts, &response(200, lines), times(0), None, profile).map_or_else(
+                |reason| reason.to_string(),
+                |admitted| format!("{:?}", admitted.record.admission),
+            )
+        };
+        let found = format!("{}, {}", judged(&Profile::default()), judged(&minute));
+        table.row("9110 9.3.3", what, found, expected);
+    }
+    table.finish();
 }
 
 #[test]
@@ -153,6 +210,11 @@ fn which_requests_ask_for_queries_alone() {
     const READ: &str = r#"{"query":"{a}"}"#;
     const FORM: Lines<'_> = &[("Content-Type", "application/x-www-form-urlencoded")];
     const CODED: Lines<'_> = &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
+    const UTF8: Lines<'_> = &[("Content-Type", "application/json; charset=UTF-8")];
+    const UTF7: Lines<'_> = &[("Content-Type", "application/json; charset=utf-7")];
+    const UTF7_QUOTED: Lines<'_> = &[("Content-Type", "application/json;a=b;CharSet=\"utf-7\"")];
+    const UTF7_PLAIN: Lines<'_> = &[("Content-Type", "application/graphql;charset=utf-7")];
+    let long = format!(r#"{{"query":"{{a}}","variables":"{}"}}"#, "x".repeat(64 * 1024));
     #[rustfmt::skip]
     let rows: &[(&str, &str, Lines<'_>, &str, bool)] = &[
         ("one", "/g", JSON, READ, true),
@@ -171,6 +233,22 @@ fn which_requests_ask_for_queries_alone() {
         ("nothing", "/g", JSON, "{}", false),
         ("not JSON", "/g", JSON, r#"{"query":"{a}""#, false),
         ("more after it", "/g", JSON, r#"{"query":"{a}"} {}"#, false),
+        ("all members there are", "/g", JSON, r#"{"query":"{a}","variables":{"b":1},"operationName":null,"extensions":{}}"#, true),
+        ("in capitals", "/g", JSON, r#"{"Query":"{a}"}"#, false),
+        ("a document by its name besides", "/g", JSON, r#"{"query":"{a}","documentId":"m"}"#, false),
+        ("a document in the URL by its name", "/g?documentId=m", JSON, READ, false),
+        ("a document in the URL by its name, otherwise", "/g?doc_id=m", JSON, READ, false),
+        ("a document in the URL by its hash", "/g?a=1;hash=m", JSON, READ, false),
+        ("a document in the URL, in extensions", "/g?extensions={}", JSON, READ, false),
+        ("a document in the URL, in capitals", "/g?Query=mutation{a}", JSON, READ, false),
+        ("a document in the URL, as a list", "/g?query[]=mutation{a}", JSON, READ, false),
+        ("a document in the URL, as a list, escaped", "/g?+query%5B0%5D=mutation{a}", JSON, READ, false),
+        ("a parameter that is called like one", "/g?queries=1&identity=2", JSON, READ, true),
+        ("a charset", "/g", UTF8, READ, true),
+        ("another charset", "/g", UTF7, READ, false),
+        ("another charset, quoted", "/g", UTF7_QUOTED, READ, false),
+        ("another charset of a document", "/g", UTF7_PLAIN, "{a}", false),
+        ("too long", "/g", JSON, long.as_str(), false),
         ("a form", "/g", FORM, "query={a}", false),
         ("no type", "/g", &[], READ, false),
         ("content with a coding", "/g", CODED, READ, false),

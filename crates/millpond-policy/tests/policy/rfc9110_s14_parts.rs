@@ -314,6 +314,7 @@ fn what_combines() {
     const IF_RANGE: (&str, &str) = ("If-Range", "\"a\"");
     const NEXT: (&str, &str) = ("Content-Range", "bytes 20-29/100");
     const GZIP: (&str, &str) = ("Content-Encoding", "gzip");
+    const TEXT: (&str, &str) = ("Content-Type", "text/plain");
     const CHANGED: (&str, &str) = ("Last-Modified", "@-9");
     const UNSURE: (&str, &str) = ("Last-Modified", "@0");
     let known: Lines<'_> = &[FRESH, TAG, OF_100];
@@ -354,7 +355,9 @@ fn what_combines() {
         ("8.4", "another coding", known, &[IF_RANGE], 206, &[TAG, NEXT, GZIP], "part-changed"),
         ("8.4", "the same coding", &[FRESH, TAG, OF_100, GZIP], &[], 206, &[TAG, NEXT, ("Content-Encoding", "GZIP")], longer),
         ("8.4", "no coding any more", &[FRESH, TAG, OF_100, GZIP], &[], 206, &[TAG, NEXT], "part-changed"),
-        ("15.3.7", "a coding left out in answer to If-Range", &[FRESH, TAG, OF_100, GZIP], &[IF_RANGE], 206, &[TAG, NEXT], longer),
+        ("15.3.7", "a coding left out in answer to If-Range", &[FRESH, TAG, OF_100, TEXT, GZIP], &[IF_RANGE], 206, &[TAG, NEXT], longer),
+        ("15.3.7", "nothing left out in answer to If-Range", &[FRESH, TAG, OF_100, TEXT, GZIP], &[IF_RANGE], 206, &[TAG, NEXT, TEXT], "part-changed"),
+        ("15.3.7", "there was nothing else to leave out", &[FRESH, TAG, OF_100, GZIP], &[IF_RANGE], 206, &[TAG, NEXT], "part-changed"),
         ("9111 4.1", "a request that selects another variant", &[FRESH, TAG, OF_100, ("Vary", "Foo")], &[("Foo", "x")], 206, &[TAG, NEXT], "vary-mismatch"),
         ("13.1.5", "If-Range failed", known, &[IF_RANGE], 200, &[("ETag", "\"b\"")], "replace"),
         ("13.1.5", "the origin does not do ranges", known, &[IF_RANGE], 200, &[TAG], "replace"),

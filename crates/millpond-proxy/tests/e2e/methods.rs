@@ -1,7 +1,11 @@
 //! Requests that are answered by more, or less, than method and URL: QUERY, POST where a route opts in, answers to POST that
 //! are good for GET, and No-Vary-Search.
 
-use crate::support::{Message, Origin, Proxy, Reply, proxy};
+use crate::support::{Message, Origin, Proxy, Reply, Setup, proxy, url_of};
+use millpond_config::Config;
+use millpond_exchange::{Method, RequestHead};
+use millpond_policy::Reason;
+use millpond_proxy::explain::routed;
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -132,6 +136,51 @@ async fn an_answer_to_post_may_answer_get() {
         let got = proxy.get("/a").await;
         assert_eq!(got.x_cache(), then, "{setting} {more}");
         assert_eq!(got.text(), if then == "HIT" { "POST /a x" } else { "GET /a " });
+    }
+}
+
+/// Nor what it was told of the host, where the route takes more spellings of that than a GET would bring to the origin.
+#[tokio::test]
+async fn an_answer_to_post_for_another_spelling_of_the_host_is_not_kept() {
+    const SAYS_ITS_HOST: &str = "Cache-Control: max-age=60\r\nContent-Location: /a\r\n";
+    for (host, kept) in [
+        ("a.example", true),
+        ("A.EXAMPLE:80", true),
+        ("a.example:6666", false),
+        ("a.example.", false),
+        ("a.example.:80", false),
+    ] {
+        let origin = Origin::answering(|request| {
+            let host = request.get("x-forwarded-host").unwrap_or_default();
+            let length = host.len();
+            format!("HTTP/1.1 200 OK\r\n{SAYS_ITS_HOST}Content-Length: {length}\r\n\r\n{host}")
+        })
+        .await;
+        let route = format!("[[route]]\nhost = \"a.example\"\norigin = \"{}\"\n", url_of(&origin));
+        let proxy = Setup::new().file(&route).start();
+        let mut client = proxy.client().await;
+        client.send(format!("POST /a HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx")).await;
+        let posted = client.reply_to("POST").await;
+        assert_eq!(posted.cache_status().contains("stored"), kept, "{host}: {posted:?}");
+        let mut client = proxy.client().await;
+        client.send("GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+        let got = client.reply_to("GET").await;
+        let expected = if kept { ("HIT", "a.example") } else { ("MISS", "") };
+        assert_eq!((got.x_cache().as_str(), got.text().as_str()), expected, "{host}");
+    }
+}
+
+#[test]
+fn explaining_a_post_tells_what_would_steer_its_answer() {
+    let route = "[[route]]\nhost = \"a.example\"\norigin = \"http://127.0.0.1:1\"\n";
+    let config = Config::builder().file_text("test.toml", route).build().unwrap().config;
+    for (method, host, pass) in [
+        (Method::POST, "a.example", None),
+        (Method::POST, "a.example:6666", Some(Reason::Steered)),
+        (Method::GET, "a.example:6666", None),
+    ] {
+        let head = RequestHead { method, ..RequestHead::get(host, "/a") };
+        assert_eq!(routed(&config, &head).unwrap().exchange.pass, pass, "{head:?}");
     }
 }
 

@@ -41,7 +41,7 @@
 //!
 //! # What other processes do
 //!
-//! Their purges are heard of at once. What they store or refresh is found when memory's list is not complete; a complete
+//! Their purges are heard of within a poll (100 ms). What they store or refresh is found when memory's list is not complete; a complete
 //! one may lack it, which costs a fetch and never serves what is not fresh.
 //!
 //! What must not live here: what a tier does by itself.
