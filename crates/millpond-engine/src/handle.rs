@@ -276,7 +276,8 @@ impl<O: Origin> Engine<O> {
         plan: Plan,
         leader: Option<tokio::sync::oneshot::Sender<task::Own>>,
     ) {
-        tokio::spawn(task::run(Arc::clone(self), fill, plan, leader));
+        // In a box: a future of several kilobytes would be moved half a dozen times on its way into the runtime.
+        tokio::spawn(Box::pin(task::run(Arc::clone(self), fill, plan, leader)));
     }
 }
 
