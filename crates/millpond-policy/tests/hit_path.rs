@@ -1,4 +1,5 @@
-//! The hit path takes no memory from the allocator. A test program of its own, since the counter sees every thread.
+//! The hit path takes no memory from the allocator. A test program of its own, since the counter sees every thread; that of
+//! the test runner is one, which is why the fewest of several times count.
 
 use millpond_exchange::{RequestHead, ResponseHead, StatusCode, Timestamp};
 use millpond_policy::{
@@ -37,17 +38,22 @@ fn nothing_is_allocated() {
     let record = admitted.expect("storable").record;
     let mut text = Vec::with_capacity(200);
 
-    let region = Region::new(COUNTING);
-    let facts = RequestFacts::of(&request);
-    let selected = select([&record].into_iter(), &request.fields, None);
-    let verdict = reuse(&record, &facts, now, &profile);
-    let evaluated = precondition(&record, &facts, &request.fields);
-    let part = range(&request.fields, &facts, 100, &record);
-    let age = current_age(&record, now);
-    CacheStatus { hit: true, ttl: Some(60), ..CacheStatus::default() }.write(&mut text);
-    let change = region.change();
+    let mut fewest = usize::MAX;
+    for _ in 0..10 {
+        text.clear();
+        let region = Region::new(COUNTING);
+        let facts = RequestFacts::of(&request);
+        let selected = select([&record].into_iter(), &request.fields, None);
+        let verdict = reuse(&record, &facts, now, &profile);
+        let evaluated = precondition(&record, &facts, &request.fields);
+        let part = range(&request.fields, &facts, 100, &record);
+        let age = current_age(&record, now);
+        CacheStatus { hit: true, ttl: Some(60), ..CacheStatus::default() }.write(&mut text);
+        let change = region.change();
 
-    assert_eq!(change.allocations + change.reallocations, 0, "{change:?}");
-    assert_eq!((selected, verdict, age), (Some(0), Verdict::Fresh { ttl: 60 }, 0));
-    assert_eq!((evaluated, part), (Evaluate::Send, RangeAnswer::Part(0..10)));
+        fewest = fewest.min(change.allocations + change.reallocations);
+        assert_eq!((selected, verdict, age), (Some(0), Verdict::Fresh { ttl: 60 }, 0));
+        assert_eq!((evaluated, part), (Evaluate::Send, RangeAnswer::Part(0..10)));
+    }
+    assert_eq!(fewest, 0);
 }

@@ -8,11 +8,14 @@ use std::alloc::System;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Bytes allocated while `bytes` are decoded.
+/// Bytes allocated to decode `bytes`. The counter sees the thread that runs the tests too: the least of several times counts.
 fn allocated(bytes: &[u8]) -> usize {
-    let region = Region::new(ALLOCATOR);
-    drop(decode(bytes));
-    region.change().bytes_allocated
+    let once = |_| {
+        let region = Region::new(ALLOCATOR);
+        drop(decode(bytes));
+        region.change().bytes_allocated
+    };
+    (0..3).map(once).min().unwrap_or_default()
 }
 
 #[test]
