@@ -13,6 +13,7 @@ use crate::{
     ConnInfo, DrainSignal, Finished, FrontLimits, Outcome, Refusal, Reply, Request, Service, Transport,
     Upgraded, WireHead,
 };
+use bytes::Bytes;
 use bytes::BytesMut;
 use millpond_exchange::Body;
 use std::future::poll_fn;
@@ -90,12 +91,12 @@ where
     };
     let end = match next {
         Next::Upgrade(handler) => {
-            let before = conn.workspace.take().map(|mut ws| ws.input.split().freeze()).unwrap_or_default();
+            let before = conn.take_unread();
             handler(Upgraded::new(before, conn.io)).await;
             return ConnectionEnd::Upgraded;
         }
         Next::Http2 => {
-            let before = conn.workspace.take().map(|mut ws| ws.input.split().freeze()).unwrap_or_default();
+            let before = conn.take_unread();
             let Connection { io, limits, drain, .. } = conn;
             return Box::pin(http2::serve(io, before, info, service, limits, drain)).await;
         }
@@ -128,6 +129,11 @@ impl<IO: Transport> Connection<IO> {
             idle_since: Instant::now(),
             replies: 0,
         }
+    }
+
+    /// What was read and belongs to whoever has the connection from here on.
+    fn take_unread(&mut self) -> Bytes {
+        self.workspace.take().map(|mut workspace| workspace.input.split().freeze()).unwrap_or_default()
     }
 
     pub(crate) fn is_first_request(&self) -> bool {
