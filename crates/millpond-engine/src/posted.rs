@@ -68,7 +68,8 @@ impl<O: Origin> Engine<O> {
         let fill = Fill::new(false);
         let mut member = fill.join();
         let (own, owned) = oneshot::channel();
-        tokio::spawn(task::store(Arc::clone(self), fill, plan, own, response, times));
+        // Boxed where it is made, as in `handle`.
+        tokio::spawn(Box::pin(task::store(Arc::clone(self), fill, plan, own, response, times)));
         let (head, body, status) = if let Stage::Streaming(head) = member.stage().await {
             let status = forwarded.stored(head.status.as_u16());
             (head.origin_head.clone(), FillReader::body(member, &head, None), status)
