@@ -6,6 +6,7 @@
 mod body;
 mod fields;
 mod head;
+pub mod json;
 pub mod key;
 mod query;
 mod record;

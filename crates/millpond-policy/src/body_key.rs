@@ -4,8 +4,7 @@
 //! What must not live here: how much content is read, and which requests are keyed by it; that is the engine's.
 
 use crate::directives::each_directive;
-use crate::json;
-use millpond_exchange::Fields;
+use millpond_exchange::{Fields, json};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 

@@ -3,9 +3,9 @@
 //! What must not live here: any other meaning of a document. Whatever is not known to be a query counts as none.
 
 use crate::body_key::{is_json, is_utf8_if_anything, media_type};
-use crate::json::Reader;
 use crate::no_vary_search::form_pairs;
 use millpond_exchange::RequestHead;
+use millpond_exchange::json::Reader;
 
 /// The members of a request (GraphQL over HTTP section 5.1). Some servers know others that name a document.
 const MEMBERS: [&str; 4] = ["query", "variables", "operationName", "extensions"];

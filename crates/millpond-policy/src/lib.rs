@@ -21,7 +21,6 @@ mod freshen;
 mod freshness;
 mod graphql;
 mod invalidate;
-mod json;
 mod language;
 mod lists;
 mod no_vary_search;

@@ -5,31 +5,65 @@
 //! takes `1.0` for `1`.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// How deep arrays and objects may be nested; deeper ones have no canonical form here.
 const MAX_DEPTH: usize = 64;
 
-/// Longer texts, bytes, are not read here...
-const MAX_LEN: usize = 64 * 1024;
-/// ...nor those whose objects have more members than this, all together: sorting a megabyte of short names takes a worker
-/// tens of milliseconds, and anyone may send one.
-const MAX_MEMBERS: usize = 4096;
+/// How much is read at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonLimits {
+    /// Longer texts, bytes, are not read.
+    pub length: usize,
+    /// Nor those whose objects have more members than this, all together.
+    pub members: usize,
+}
+
+impl Default for JsonLimits {
+    /// What a worker may spend on a stranger's request: sorting a megabyte of short names takes tens of milliseconds, and
+    /// anyone may send one.
+    fn default() -> Self {
+        Self { length: 64 * 1024, members: 4096 }
+    }
+}
 
 /// `text` without whitespace and with the members of each object sorted by name. `None` where it is not JSON, is too long, is
 /// nested too deep, has too many members, or has an object with two members of one name, of which readers take the one or
 /// the other (RFC 8259 section 4).
-pub(crate) fn canonical(text: &[u8]) -> Option<Vec<u8>> {
-    let mut reader = Reader::new(text)?;
-    let mut out = Vec::with_capacity(text.len());
+pub fn canonical(text: &[u8]) -> Option<Vec<u8>> {
+    write(Reader::new(text)?, text.len())
+}
+
+/// Says of the names that lead to a member whether it is dropped.
+type IsDropped<'d> = dyn Fn(&[Cow<'_, str>]) -> bool + 'd;
+
+/// As [`canonical`], but without the members that `dropped` says yes to: it is given the names that lead to a member, from
+/// the outermost object on; arrays have no name.
+pub fn canonical_without(text: &[u8], limits: JsonLimits, dropped: &IsDropped<'_>) -> Option<Vec<u8>> {
+    let reader = Reader { dropped: Some(dropped), ..Reader::with_limits(text, limits)? };
+    write(reader, text.len())
+}
+
+fn write(mut reader: Reader<'_>, length: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(length);
     reader.value(&mut out, 0)?;
     reader.at_end().then_some(out)
 }
 
 /// Reads JSON from its beginning to its end.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     text: &'a [u8],
     /// Members that may still come.
     members_left: usize,
+    dropped: Option<&'a IsDropped<'a>>,
+    /// The names that lead to the value being read; kept only where something may be dropped.
+    path: Vec<Cow<'a, str>>,
+}
+
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reader({} bytes left)", self.text.len())
+    }
 }
 
 /// A member of an object that is being written.
@@ -41,21 +75,25 @@ struct Member<'a> {
 
 impl<'a> Reader<'a> {
     /// `None` where `text` is not UTF-8 (RFC 8259 section 8.1), or is too long.
-    pub(crate) fn new(text: &'a [u8]) -> Option<Self> {
-        if text.len() > MAX_LEN {
+    pub fn new(text: &'a [u8]) -> Option<Self> {
+        Self::with_limits(text, JsonLimits::default())
+    }
+
+    fn with_limits(text: &'a [u8], limits: JsonLimits) -> Option<Self> {
+        if text.len() > limits.length {
             return None;
         }
         std::str::from_utf8(text).ok()?;
-        Some(Self { text, members_left: MAX_MEMBERS })
+        Some(Self { text, members_left: limits.members, dropped: None, path: Vec::new() })
     }
 
     /// True when nothing but whitespace is left.
-    pub(crate) fn at_end(&mut self) -> bool {
+    pub fn at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
     /// The next byte that is not whitespace.
-    pub(crate) fn peek(&mut self) -> Option<u8> {
+    pub fn peek(&mut self) -> Option<u8> {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.text {
             self.text = rest;
         }
@@ -63,12 +101,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `wanted`, if it is next.
-    pub(crate) fn take(&mut self, wanted: u8) -> Option<()> {
+    pub fn take(&mut self, wanted: u8) -> Option<()> {
         (self.peek()? == wanted).then(|| self.text = &self.text[1..])
     }
 
     /// After a member or an element: true when `close` follows, false when a comma does.
-    pub(crate) fn ends(&mut self, close: u8) -> Option<bool> {
+    pub fn ends(&mut self, close: u8) -> Option<bool> {
         let next = self.peek()?;
         self.text = &self.text[1..];
         match next {
@@ -79,7 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes the next value, whatever it is.
-    pub(crate) fn value(&mut self, out: &mut Vec<u8>, depth: usize) -> Option<()> {
+    pub fn value(&mut self, out: &mut Vec<u8>, depth: usize) -> Option<()> {
         let literal = match self.peek()? {
             b'{' => return self.object(out, depth),
             b'[' => return self.array(out, depth),
@@ -117,11 +155,7 @@ impl<'a> Reader<'a> {
         let mut members: Vec<Member<'a>> = Vec::new();
         let mut ended = self.take(b'}').is_some();
         while !ended {
-            let (raw, name) = self.name()?;
-            out.extend_from_slice(raw);
-            out.push(b':');
-            self.value(out, depth + 1)?;
-            members.push(Member { name, end: out.len() });
+            self.member(out, depth, &mut members)?;
             ended = self.ends(b'}')?;
         }
         sort_members(&members, start, out)?;
@@ -129,8 +163,31 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
+    /// Writes the next member, unless it is dropped.
+    fn member(&mut self, out: &mut Vec<u8>, depth: usize, members: &mut Vec<Member<'a>>) -> Option<()> {
+        let start = out.len();
+        let (raw, name) = self.name()?;
+        out.extend_from_slice(raw);
+        out.push(b':');
+        let Some(dropped) = self.dropped else {
+            self.value(out, depth + 1)?;
+            members.push(Member { name, end: out.len() });
+            return Some(());
+        };
+        self.path.push(name.clone());
+        let drop = dropped(&self.path);
+        self.value(out, depth + 1)?;
+        self.path.pop();
+        if drop {
+            out.truncate(start);
+        } else {
+            members.push(Member { name, end: out.len() });
+        }
+        Some(())
+    }
+
     /// The name of a member, as written and decoded, with its colon.
-    pub(crate) fn name(&mut self) -> Option<(&'a [u8], Cow<'a, str>)> {
+    pub fn name(&mut self) -> Option<(&'a [u8], Cow<'a, str>)> {
         self.members_left = self.members_left.checked_sub(1)?;
         let named = self.string()?;
         self.take(b':')?;
@@ -138,7 +195,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string, as written and decoded.
-    pub(crate) fn string(&mut self) -> Option<(&'a [u8], Cow<'a, str>)> {
+    pub fn string(&mut self) -> Option<(&'a [u8], Cow<'a, str>)> {
         self.peek()?;
         let inner = self.text.strip_prefix(b"\"")?;
         let mut at = 0;
