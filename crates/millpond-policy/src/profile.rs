@@ -66,6 +66,9 @@ pub struct Profile {
     pub languages: LanguageMatch,
     /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store): clients may not force a fetch.
     pub ignore_client_reload: bool,
+    /// Use nothing before the origin has confirmed it, as if every response said no-cache (RFC 9111 section 5.2.2.4). Where
+    /// the origin fails, a stale-if-error, whoever names it, lets what is stored answer all the same.
+    pub always_validate: bool,
     /// Serve stored responses at any age and never fetch.
     pub offline: bool,
 }
@@ -88,6 +91,7 @@ impl Default for Profile {
             stale_when_slow_max: Duration::from_secs(24 * 3600),
             languages: LanguageMatch::default(),
             ignore_client_reload: false,
+            always_validate: false,
             offline: false,
         }
     }

@@ -65,6 +65,7 @@ reasons! {
     Stale = "stale", "The stored response is no longer fresh (RFC 9111 section 4.2).";
     InvalidFreshness = "invalid-freshness", "Freshness information or Age is malformed or contradictory, so the stored response counts as stale (RFC 9111 section 4.2.1).";
     ResponseNoCache = "response-no-cache", "The stored response says no-cache and must be validated each time (RFC 9111 section 5.2.2.4); the setting force_cache overrides that.";
+    AlwaysValidate = "always-validate", "The setting always_validate has every use of what is stored confirmed by the origin, as if each response said no-cache (RFC 9111 section 5.2.2.4).";
     RequestNoCache = "request-no-cache", "The request says no-cache (RFC 9111 section 5.2.1.4); the setting ignore_client_reload would disregard that.";
     RequestMaxAge = "request-max-age", "The stored response is older than the request's max-age allows (RFC 9111 section 5.2.1.1); the setting ignore_client_reload would disregard max-age=0.";
     RequestMinFresh = "request-min-fresh", "The stored response will not stay fresh as long as the request's min-fresh asks (RFC 9111 section 5.2.1.3).";

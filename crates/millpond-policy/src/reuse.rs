@@ -63,6 +63,9 @@ pub fn reuse(record: &Record, facts: &RequestFacts, now: Timestamp, profile: &Pr
     if record.flags.contains(RecordFlags::NO_CACHE) && !state.forced {
         return Verdict::Validate(Reason::ResponseNoCache);
     }
+    if profile.always_validate {
+        return Verdict::Validate(Reason::AlwaysValidate);
+    }
     if facts.has(RequestFlags::NO_CACHE) && !profile.ignore_client_reload {
         return Verdict::Validate(Reason::RequestNoCache);
     }
@@ -114,7 +117,8 @@ pub fn stale_on_error(
     }
 }
 
-/// RFC 5861 section 4; and with no window from anyone, for an origin that is not there, RFC 9111 section 4.2.4 alone.
+/// RFC 5861 section 4; and with no window from anyone, for an origin that is not there, RFC 9111 section 4.2.4 alone, unless
+/// `always_validate` asks for the origin's word.
 fn on_failure(
     record: &Record,
     facts: &RequestFacts,
@@ -128,7 +132,8 @@ fn on_failure(
         return (staleness <= i64::from(window)).then_some(Reason::StaleIfError);
     }
     let limit = seconds(profile.stale_if_unreachable);
-    (unreachable && limit > 0 && staleness <= limit).then_some(Reason::StaleUnreachable)
+    (unreachable && !profile.always_validate && limit > 0 && staleness <= limit)
+        .then_some(Reason::StaleUnreachable)
 }
 
 /// `stale_when_slow`. The origin has not failed, so a request that asks for something newer (RFC 9111 section 5.2.1) goes
@@ -141,7 +146,8 @@ fn while_slow(
     profile: &Profile,
 ) -> Option<Reason> {
     let unknown = state.lifetime.basis == Basis::Invalid || clock_went_back(record, now);
-    let insists = facts.has(RequestFlags::NO_CACHE) && !profile.ignore_client_reload;
+    let client_insists = facts.has(RequestFlags::NO_CACHE) && !profile.ignore_client_reload;
+    let insists = client_insists || profile.always_validate;
     if unknown || insists || request_refuses(record, facts, state, profile).is_some() {
         return None;
     }

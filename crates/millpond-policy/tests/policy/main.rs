@@ -1,6 +1,7 @@
 //! The policy, checked through its public functions: a table for each section of an RFC, then properties,
 //! then a comparison with another implementation.
 
+mod always_validate;
 mod common;
 mod differential;
 mod no_vary_search;
