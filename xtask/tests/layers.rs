@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "millpond-store-redis",
         "millpond-store-memcached",
     ],
+    &["millpond-intercept", "millpond-recorder"],
     &["millpond-proxy", "millpond-client", "millpond-results"],
     &["millpond"],
     &["millpond-cli"],
