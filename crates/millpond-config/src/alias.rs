@@ -19,6 +19,16 @@ pub struct Alias {
 
 /// Every alias. A name may stand in several rows, with another preset in each.
 pub static ALIASES: &[Alias] = &[
+    Alias { name: "AIRBYTE_HTTP_CACHE_DIR", path: "tape.dir", preset: None, convert: same },
+    Alias { name: "AIRBYTE_HTTP_CACHE_FORMAT", path: "tape.format", preset: None, convert: same },
+    Alias { name: "AIRBYTE_HTTP_CACHE_MODE", path: "tape.mode", preset: None, convert: same },
+    Alias { name: "AIRBYTE_HTTP_CACHE_READ_DIR", path: "tape.read_dir", preset: None, convert: same },
+    Alias {
+        name: "ALWAYS_REVALIDATE",
+        path: "policy.always_validate",
+        preset: Some("services"),
+        convert: same,
+    },
     Alias { name: "API_BUDDY_LOG_LEVEL", path: "log.level", preset: None, convert: level },
     Alias { name: "BATCH_INTERVAL", path: "disk.commit_interval", preset: Some("apt"), convert: interval },
     Alias { name: "BATCH_SIZE", path: "disk.commit_entries", preset: Some("apt"), convert: same },

@@ -13,7 +13,7 @@ use crate::source::Source;
 use crate::validate::validate;
 use crate::values::StoreUrl;
 use crate::variables::{self, CONFIG, Variable};
-use crate::{dotenv, shape};
+use crate::{dotenv, home, shape};
 use std::fmt;
 use std::path::Path;
 
@@ -147,8 +147,10 @@ impl Builder {
         let mut notes = Notes::default();
         let layers = self.layers(&mut notes);
         let dir = user_cache_dir(&layers.env);
+        let home = absolute(&layers.env, "HOME").map(str::to_owned);
         let mut tree = layers.merge(&mut notes);
         default_cache_dir(&mut tree, dir);
+        home::expand(&mut tree, home.as_deref(), &mut notes.errors);
         let whole = inherit(&tree);
         validate(&whole, &mut notes.errors, &mut notes.warnings);
         notes.name_aliases_once();
@@ -265,14 +267,16 @@ fn environment(name: String, value: String) -> Variable {
 /// The directory for caches of the user whose environment this is, by the XDG Base Directory Specification, which says to
 /// ignore relative paths.
 fn user_cache_dir(env: &[Variable]) -> Option<Node> {
-    let absolute = |name: &str| {
-        let variable = env.iter().rev().find(|variable| variable.name == name)?;
-        Path::new(&variable.value).is_absolute().then(|| variable.value.trim_end_matches('/'))
-    };
-    let (name, path) = absolute("XDG_CACHE_HOME")
+    let (name, path) = absolute(env, "XDG_CACHE_HOME")
         .map(|dir| ("XDG_CACHE_HOME", format!("{dir}/millpond")))
-        .or_else(|| absolute("HOME").map(|dir| ("HOME", format!("{dir}/.cache/millpond"))))?;
+        .or_else(|| absolute(env, "HOME").map(|dir| ("HOME", format!("{dir}/.cache/millpond"))))?;
     Some(Node::new(Value::Text(path), Source::EnvDefault { name: name.to_owned() }))
+}
+
+/// The variable `name`, where it is an absolute path.
+fn absolute<'a>(env: &'a [Variable], name: &str) -> Option<&'a str> {
+    let variable = env.iter().rev().find(|variable| variable.name == name)?;
+    Path::new(&variable.value).is_absolute().then(|| variable.value.trim_end_matches('/'))
 }
 
 /// Gives `cache_dir` its default, where something is to be kept on disk.

@@ -3,9 +3,12 @@
 //!
 //! What must not live here: where values come from (`builder`), and what is done with them (the doors).
 
+use crate::forward::{Forward, Intercept};
 use crate::limits::Limits;
 use crate::route::{FieldRules, Pass, Query, Route, RouteLimits};
+use crate::rule::Rule;
 use crate::storage::{Disk, Memory};
+use crate::tape::Tape;
 use crate::values::{ErrorStatus, IpRange, ListenAddr, OriginUrl, PathPrefix, Period, StoreUrl, Ttl};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,14 +37,14 @@ pub struct Config {
     /// cache their other forwarding fields too.
     pub trusted_proxies: Vec<IpRange>,
     /// A PEM file of certificates to trust when speaking https to origins, beside the platform's.
-    #[schemars(extend("examples" = ["/etc/ssl/origin-ca.pem"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/etc/ssl/origin-ca.pem"]))]
     pub upstream_ca: Option<PathBuf>,
     /// What keeps responses behind the memory tier: `sqlite` in `cache_dir`, or nothing. Where unset: `sqlite` if there is
     /// a `cache_dir`.
     pub store: Option<StoreUrl>,
     /// The directory for what is kept on disk. Where unset, the command line takes `$XDG_CACHE_HOME/millpond`, else
     /// `$HOME/.cache/millpond`; a program that does not ask for the environment keeps responses in memory only.
-    #[schemars(extend("examples" = ["/var/cache/millpond"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/var/cache/millpond"]))]
     pub cache_dir: Option<PathBuf>,
     /// Serve what is stored at any age, and fetch nothing.
     pub offline: bool,
@@ -57,6 +60,9 @@ pub struct Config {
     pub cache_post: CachePost,
     /// How long responses are kept, and every departure from the standards.
     pub policy: Policy,
+    /// Policies for some paths only; the first rule that covers a path counts. What a rule does not write it takes from
+    /// `policy`, key by key.
+    pub rule: Vec<Rule>,
     /// What is done to the query, for the key and for the origin alike.
     pub query: Query,
     /// Requests that are never answered from the cache nor stored.
@@ -69,6 +75,12 @@ pub struct Config {
     pub memory: Memory,
     /// The store on disk, behind the memory tier.
     pub disk: Disk,
+    /// Which targets clients of the forward proxy may choose.
+    pub forward: Forward,
+    /// Which TLS connections through the forward proxy are opened.
+    pub intercept: Intercept,
+    /// Recording and replay.
+    pub tape: Tape,
     /// Every limit and timeout.
     pub limits: Limits,
     /// The log of requests.
@@ -97,12 +109,16 @@ impl Default for Config {
             range_fill: RangeFill::default(),
             cache_post: CachePost::default(),
             policy: Policy::default(),
+            rule: Vec::new(),
             query: Query::default(),
             pass: Pass::default(),
             request_fields: FieldRules::default(),
             response_fields: FieldRules::default(),
             memory: Memory::default(),
             disk: Disk::default(),
+            forward: Forward::default(),
+            intercept: Intercept::default(),
+            tape: Tape::default(),
             limits: Limits::default(),
             access_log: AccessLog::default(),
             log: Log::default(),
@@ -127,6 +143,7 @@ impl Config {
             range_fill: self.range_fill,
             cache_post: self.cache_post,
             policy: self.policy.clone(),
+            rule: self.rule.clone(),
             query: self.query.clone(),
             pass: self.pass.clone(),
             request_fields: self.request_fields.clone(),
@@ -134,6 +151,14 @@ impl Config {
             limits: RouteLimits::from(&self.limits),
         }));
         routes
+    }
+}
+
+impl Config {
+    /// The policy of the top level for the path of `path_and_query`: that of the first rule which covers it.
+    pub fn policy_for(&self, path_and_query: &str) -> &Policy {
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        self.rule.iter().find(|rule| rule.covers(path)).map_or(&self.policy, |rule| &rule.policy)
     }
 }
 
@@ -162,6 +187,9 @@ pub struct Policy {
     pub accept_language: AcceptLanguage,
     /// Ignore the request's no-cache, max-age=0 and Pragma (but not no-store), so that clients cannot force a fetch.
     pub ignore_client_reload: bool,
+    /// Have every use of what is stored confirmed by the origin, as if each response said no-cache. Where the origin fails,
+    /// a stale-if-error, its own or that of this policy, lets what is stored answer all the same.
+    pub always_validate: bool,
     /// Freshness guessed from Last-Modified (RFC 9111 section 4.2.2).
     pub heuristic: Heuristic,
 }
@@ -261,7 +289,7 @@ pub struct AccessLog {
     /// Write it to standard error.
     pub console: bool,
     /// Write it to this file, after what is there.
-    #[schemars(extend("examples" = ["/var/log/millpond/access.log"]))]
+    #[schemars(extend("format" = "path", "examples" = ["/var/log/millpond/access.log"]))]
     pub file: Option<PathBuf>,
 }
 

@@ -1,11 +1,12 @@
-//! Fills each route with what it takes from the top level.
+//! Fills each route with what it takes from the top level, and each rule with what it takes from the policy around it.
 
 use crate::node::{Node, Value};
 use crate::shape::{self, Shape};
 
-/// The tree with every route whole. A route's own values stand above the top level's, key by key.
+/// The tree with every route and every rule whole. Their own values stand above those they take over, key by key.
 pub(crate) fn inherit(tree: &Node) -> Node {
     let mut whole = tree.clone();
+    fill_rules(&mut whole);
     let Some(Shape::List(route)) = shape::root().at(["route"]) else { return whole };
     if let Value::Table(members) = &mut whole.value
         && let Some(entry) = members.get_mut("route")
@@ -31,7 +32,21 @@ fn fill(top: &Node, route: &Node, shape: &Shape) -> Node {
         }
     }
     filled.overlay(route.clone());
+    fill_rules(&mut filled);
     filled
+}
+
+/// Fills the rules of `around`, the top level or a route, from the policy that stands beside them.
+fn fill_rules(around: &mut Node) {
+    let Some(policy) = around.get("policy").cloned() else { return };
+    let Some(rules) = around.at_mut(["rule"]) else { return };
+    let Value::List(items) = &mut rules.value else { return };
+    for rule in items.iter_mut().filter(|rule| matches!(rule.value, Value::Table(_))) {
+        let mut filled = Node::table(rule.source.clone());
+        filled.insert(&["policy"], policy.clone());
+        filled.overlay(rule.clone());
+        *rule = filled;
+    }
 }
 
 /// Only what the shape knows: a route has fewer limits than the top level.

@@ -23,6 +23,8 @@ mod check;
 mod config;
 mod dotenv;
 mod error;
+mod forward;
+mod home;
 mod inherit;
 mod layer;
 mod limits;
@@ -31,6 +33,7 @@ mod preset;
 mod reference;
 mod resolved;
 mod route;
+mod rule;
 mod schema;
 mod setting;
 mod shape;
@@ -38,6 +41,7 @@ mod show;
 mod source;
 mod starter;
 mod storage;
+mod tape;
 mod validate;
 mod values;
 mod variables;
@@ -49,18 +53,21 @@ pub use config::{
     Policy, RangeFill, StaleWhenSlow,
 };
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
+pub use forward::{Forward, Intercept};
 pub use limits::Limits;
 pub use millpond_exchange::Scheme;
 pub use preset::{preset_names, preset_text};
 pub use reference::reference;
 pub use resolved::Resolved;
 pub use route::{FieldRules, Pass, Query, Route, RouteLimits};
+pub use rule::Rule;
 pub use schema::schema;
 pub use setting::SettingValue;
 pub use show::{show, show_json};
 pub use source::Source;
 pub use starter::init_toml;
 pub use storage::{Disk, Memory};
+pub use tape::{Matching, MissBody, Redact, Repeat, Tape, TapeFormat, TapeMode};
 pub use values::{
     BadValue, ByteSize, ErrorStatus, FieldName, FieldValue, HostPattern, IpRange, ListenAddr, NamePattern,
     OriginUrl, PathPattern, PathPrefix, Period, RewrittenField, SizeLimit, StoreUrl, Ttl,

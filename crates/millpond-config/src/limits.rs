@@ -40,6 +40,8 @@ pub struct Limits {
     pub first_byte_timeout: Period,
     /// Between two reads of a body, from an origin or a client.
     pub between_reads_timeout: Period,
+    /// For anything to move in a tunnel (CONNECT) whose inside is not read.
+    pub tunnel_idle_timeout: Period,
     /// For requests in flight to finish when the server stops.
     pub drain_timeout: Period,
     /// Connections to one origin at one time; further requests wait. 0 means no limit.
@@ -67,6 +69,7 @@ impl Default for Limits {
             connect_timeout: Period::from_secs(5),
             first_byte_timeout: Period::from_secs(30),
             between_reads_timeout: Period::from_secs(30),
+            tunnel_idle_timeout: Period::from_secs(600),
             drain_timeout: Period::from_secs(30),
             origin_connections: 0,
             origin_idle_connections: 64,

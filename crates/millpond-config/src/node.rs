@@ -71,6 +71,14 @@ impl Node {
         })
     }
 
+    /// The same for tables alone, to change it.
+    pub fn at_mut<'a>(&mut self, path: impl IntoIterator<Item = &'a str>) -> Option<&mut Node> {
+        path.into_iter().try_fold(self, |node, key| match &mut node.value {
+            Value::Table(entries) => entries.get_mut(key).map(|entry| &mut entry.node),
+            _ => None,
+        })
+    }
+
     /// The text of a text value.
     pub fn text(&self) -> Option<&str> {
         match &self.value {

@@ -2,7 +2,7 @@
 
 use crate::alias::ALIASES;
 use crate::preset::{preset_names, preset_text};
-use crate::shape::{self, Key, Leaf, Shape};
+use crate::shape::{self, Key, Shape};
 use crate::show::toml_text;
 use crate::values::FORMATS;
 use crate::variables::variable_of;
@@ -46,6 +46,7 @@ pub fn reference() -> String {
     let _ = writeln!(out, "## Top level\n");
     rows(&mut out, root, "");
     sections(&mut out, root, "");
+    rules(&mut out);
     routes(&mut out);
     presets(&mut out);
     aliases(&mut out);
@@ -102,6 +103,9 @@ fn routes(out: &mut String) {
         let takes = match &key.shape {
             Shape::Table(_) if key.name == "limits" => "some of `[limits]`, below".to_owned(),
             Shape::Table(_) => format!("a table like `[{}]`", key.name),
+            Shape::List(item) if matches!(**item, Shape::Table(_)) => {
+                format!("tables like `[[{}]]`", key.name)
+            }
             other => other.what(),
         };
         let inherited = shape::root().key(&key.name).is_some() && key.name != "origin";
@@ -121,6 +125,21 @@ fn routes(out: &mut String) {
         "\nA route that writes `query.drop` does not take over `query.keep`, nor the other way round; a field that a route \
          removes is not set by the top level's `set`.\n\n",
     );
+}
+
+fn rules(out: &mut String) {
+    let Some(list) = shape::root().key("rule") else { return };
+    let Some(rule) = shape::root().at(["rule", "0"]) else { return };
+    let _ = writeln!(out, "## `[[rule]]`\n\n{}\n", list.doc);
+    out.push_str("| setting | takes | meaning |\n|---|---|---|\n");
+    for key in rule.keys() {
+        let takes = match &key.shape {
+            Shape::Table(_) => format!("a table like `[{}]`", key.name),
+            other => format!("{}; required", other.what()),
+        };
+        let _ = writeln!(out, "| `{}` | {takes} | {} |", key.name, key.doc);
+    }
+    out.push_str("\nA route that writes `[[route.rule]]` has those rules in place of the top level's.\n\n");
 }
 
 fn presets(out: &mut String) {
@@ -155,7 +174,7 @@ fn join(path: &str, name: &str) -> String {
 fn is_section(key: &Key) -> bool {
     match &key.shape {
         Shape::Table(_) => true,
-        Shape::List(item) => !matches!(**item, Shape::Leaf(Leaf::Format(_) | Leaf::Text)),
+        Shape::List(item) => !matches!(**item, Shape::Leaf(_)),
         Shape::Map { .. } | Shape::Leaf(_) => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::{CachePost, Policy, RangeFill};
 use crate::limits::Limits;
+use crate::rule::Rule;
 use crate::values::field;
 use crate::values::{
     ByteSize, FieldName, FieldValue, HostPattern, NamePattern, OriginUrl, PathPattern, PathPrefix, Period,
@@ -50,6 +51,10 @@ pub struct Route {
     /// How long responses are kept, and every departure from the standards.
     #[serde(default)]
     pub policy: Policy,
+    /// Policies for some paths only, in place of the top level's; the first rule that covers a path counts. What a rule
+    /// does not write it takes from the route's `policy`, key by key.
+    #[serde(default)]
+    pub rule: Vec<Rule>,
     /// What is done to the query, for the key and for the origin alike.
     #[serde(default)]
     pub query: Query,

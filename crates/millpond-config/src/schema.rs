@@ -12,7 +12,7 @@ pub fn schema() -> Value {
     tidy(&mut schema);
     if let Value::Object(root) = &mut schema {
         root.insert("title".to_owned(), "millpond configuration".into());
-        strip_route_defaults(root);
+        strip_inherited_defaults(root);
     }
     schema
 }
@@ -25,6 +25,13 @@ fn tidy(value: &mut Value) {
             let absent = object.get("default").is_some_and(Value::is_null);
             if absent {
                 object.remove("default");
+            }
+            if let Some(only) = only_choice(object) {
+                object.remove("anyOf");
+                // What is said of the setting stands above what is said of its type.
+                only.into_iter().for_each(|(name, value)| {
+                    object.entry(name).or_insert(value);
+                });
             }
             if let Some(Value::Array(kinds)) = object.get_mut("type") {
                 kinds.retain(|kind| kind != "null");
@@ -47,12 +54,23 @@ fn tidy(value: &mut Value) {
     }
 }
 
-fn is_rust_number(format: &str) -> bool {
-    matches!(format, "uint32" | "uint64" | "int64" | "double" | "float")
+/// What an optional setting holds, where the schema says "this or null".
+fn only_choice(object: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let choices = object.get("anyOf")?.as_array()?;
+    let some: Vec<&Value> = choices.iter().filter(|choice| choice["type"] != "null").collect();
+    match some[..] {
+        [only] if choices.len() == 2 => only.as_object().cloned(),
+        _ => None,
+    }
 }
 
-/// What a route leaves out comes from the top level, so that no default of its own may be announced there.
-fn strip_route_defaults(root: &mut Map<String, Value>) {
+fn is_rust_number(format: &str) -> bool {
+    matches!(format, "uint16" | "uint32" | "uint64" | "int64" | "double" | "float")
+}
+
+/// What a route leaves out comes from the top level, and what a rule leaves out from the policy around it, so that no default
+/// of their own may be announced there.
+fn strip_inherited_defaults(root: &mut Map<String, Value>) {
     fn strip(value: &mut Value) {
         match value {
             Value::Array(items) => items.iter_mut().for_each(strip),
@@ -63,7 +81,10 @@ fn strip_route_defaults(root: &mut Map<String, Value>) {
             _ => {}
         }
     }
-    if let Some(items) = root.get_mut("properties").and_then(|all| all.get_mut("route")?.get_mut("items")) {
-        strip(items);
+    for name in ["route", "rule"] {
+        let list = root.get_mut("properties").and_then(|all| all.get_mut(name));
+        if let Some(items) = list.and_then(|list| list.get_mut("items")) {
+            strip(items);
+        }
     }
 }

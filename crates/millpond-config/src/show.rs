@@ -15,55 +15,75 @@ pub fn show(resolved: &Resolved, origins: bool) -> String {
     let mut out = String::new();
     let root = shape::root();
     table(&mut out, root, Some(&resolved.tree), "", origins);
-    if let Some(route) = root.at(["route", "0"]) {
-        for item in resolved.tree.get("route").map(Node::items).unwrap_or_default() {
-            out.push_str("\n[[route]]\n");
-            table(&mut out, route, Some(item), "route", origins);
+    lists(&mut out, root, &resolved.tree, "", origins);
+    out
+}
+
+/// Prints the lists of tables that `node` has: `[[rule]]`, `[[route]]` and the rules of each route.
+fn lists(out: &mut String, shape: &Shape, node: &Node, prefix: &str, origins: bool) {
+    for (key, item) in shape.keys().iter().filter_map(|key| Some((key, item_table(key)?))) {
+        let path = join(prefix, &key.name);
+        for element in node.get(&key.name).map(Node::items).unwrap_or_default() {
+            let _ = write!(out, "\n[[{path}]]\n");
+            table(out, item, Some(element), &path, origins);
+            lists(out, item, element, &path, origins);
         }
     }
-    out
 }
 
 /// The same as JSON: a list of objects with `path`, `value` and `origin`, in the order of the settings.
 pub fn show_json(resolved: &Resolved) -> Json {
     let mut rows = Vec::new();
-    let root = shape::root();
-    let mut add = |path: &str, node: Option<&Node>, key: &Key| {
-        if let Some((value, source)) = value_of(node, key) {
-            rows.push(json!({ "path": path, "value": hide(&key.name, value), "origin": source.to_string() }));
-        }
-    };
-    root.visit_settings("", &mut |path, key| {
-        if key.name != "route" {
-            add(path, resolved.whole.at(path.split('.')), key);
+    add_rows(&mut rows, shape::root(), &resolved.whole, "");
+    Json::Array(rows)
+}
+
+/// Adds the settings below `node`, then those of its lists of tables, of which only what is written or taken over is told.
+fn add_rows(rows: &mut Vec<Json>, shape: &Shape, node: &Node, prefix: &str) {
+    let mut lists = Vec::new();
+    shape.visit_settings("", &mut |path, key| {
+        let found = node.at(path.split('.'));
+        if let Some(item) = item_table(key) {
+            lists.push((join(prefix, path), item, found.map(Node::items).unwrap_or_default()));
+        } else if let Some((value, source)) =
+            value_of(found, key).filter(|_| found.is_some() || prefix.is_empty())
+        {
+            let (path, value) = (join(prefix, path), hide(&key.name, value));
+            rows.push(json!({ "path": path, "value": value, "origin": source.to_string() }));
         }
     });
-    let items = resolved.whole.get("route").map(Node::items).unwrap_or_default();
-    if let Some(route) = root.at(["route", "0"]) {
-        for (index, item) in items.iter().enumerate() {
-            route.visit_settings("", &mut |path, key| {
-                if let Some(node) = item.at(path.split('.')) {
-                    add(&format!("route.{index}.{path}"), Some(node), key);
-                }
-            });
+    for (path, item, elements) in lists {
+        for (index, element) in elements.iter().enumerate() {
+            add_rows(rows, item, element, &format!("{path}.{index}"));
         }
     }
-    Json::Array(rows)
+}
+
+fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// The shape of the tables that a setting is a list of.
+fn item_table(key: &Key) -> Option<&Shape> {
+    match &key.shape {
+        Shape::List(item) if matches!(**item, Shape::Table(_)) => Some(item),
+        _ => None,
+    }
 }
 
 /// Prints a table's own settings, then its tables under their headers.
 fn table(out: &mut String, shape: &Shape, node: Option<&Node>, prefix: &str, origins: bool) {
-    let in_route = prefix.starts_with("route");
+    let in_list = prefix.starts_with("route") || prefix.starts_with("rule");
     for key in shape.keys().iter().filter(|key| !is_section(key)) {
         let node = node.and_then(|node| node.get(&key.name));
-        if node.is_some() || !in_route {
+        if node.is_some() || !in_list {
             line(out, key, node, origins);
         }
     }
     for key in shape.keys().iter().filter(|key| matches!(key.shape, Shape::Table(_))) {
-        let path = if prefix.is_empty() { key.name.clone() } else { format!("{prefix}.{}", key.name) };
+        let path = join(prefix, &key.name);
         let node = node.and_then(|node| node.get(&key.name));
-        if node.is_none() && in_route {
+        if node.is_none() && in_list {
             continue;
         }
         let mut inner = String::new();
@@ -78,8 +98,7 @@ fn table(out: &mut String, shape: &Shape, node: Option<&Node>, prefix: &str, ori
 
 /// Whether the key is printed under a header of its own.
 fn is_section(key: &Key) -> bool {
-    matches!(key.shape, Shape::Table(_))
-        || matches!(&key.shape, Shape::List(item) if matches!(**item, Shape::Table(_)))
+    matches!(key.shape, Shape::Table(_)) || item_table(key).is_some()
 }
 
 fn line(out: &mut String, key: &Key, node: Option<&Node>, origins: bool) {

@@ -13,7 +13,13 @@ const HEAD: &str = "\
 # force and why.
 ";
 
-const ROUTES: &str = r#"
+const LISTS: &str = r#"
+# Rules: other policies for some paths. The first that covers a path counts; what a rule does not write it takes from
+# [policy]. A route may have rules of its own, in place of these, as [[route.rule]].
+#[[rule]]
+#paths = ["/simple", "*.json"]
+#policy.always_validate = true
+
 # Routes: which origin serves which host and path. What a route does not write it takes from above, table by table and
 # key by key. Of several the one with the most particular host wins, then the one with the longest prefix.
 #[[route]]
@@ -29,17 +35,18 @@ const ROUTES: &str = r#"
 "#;
 
 /// A configuration file to begin with. It passes the check as it is, with any one of its settings put in force, and with
-/// its routes.
+/// its rules and routes.
 pub fn init_toml() -> String {
     let mut out = HEAD.to_owned();
     table(&mut out, shape::root(), "");
-    out.push_str(ROUTES);
+    out.push_str(LISTS);
     out
 }
 
 fn table(out: &mut String, shape: &Shape, path: &str) {
-    for key in shape.keys().iter().filter(|key| key.name != "route" && !matches!(key.shape, Shape::Table(_)))
-    {
+    let of_tables = |shape: &Shape| matches!(shape, Shape::List(item) if matches!(**item, Shape::Table(_)));
+    let plain = |key: &&Key| !matches!(key.shape, Shape::Table(_)) && !of_tables(&key.shape);
+    for key in shape.keys().iter().filter(plain) {
         out.push('\n');
         comment(out, &key.doc);
         // Something to serve, so that the file does something as it is.

@@ -5,6 +5,8 @@ use crate::node::{Node, Value};
 use crate::source::Source;
 use crate::values::{ByteSize, StoreUrl};
 
+mod doors;
+
 /// The smallest head a client needs: a request line and a few fields.
 const SMALLEST_HEAD: u64 = 1024;
 
@@ -17,10 +19,13 @@ const LARGEST_INLINE: u64 = 1 << 20;
 /// Checks a merged tree in which every route is whole.
 pub(crate) fn validate(tree: &Node, errors: &mut Vec<ConfigError>, warnings: &mut Vec<Warning>) {
     query(tree, "query", errors);
+    rules(tree, "rule", errors);
     routes(tree, errors);
     sizes(tree, errors);
     disk(tree, errors);
     store(tree, errors, warnings);
+    doors::intercept(tree, errors, warnings);
+    doors::tape(tree, errors, warnings);
 }
 
 fn store(tree: &Node, errors: &mut Vec<ConfigError>, warnings: &mut Vec<Warning>) {
@@ -77,6 +82,7 @@ fn routes(tree: &Node, errors: &mut Vec<ConfigError>) {
         unique_name(route, &mut names, errors);
         strip(route, index, errors);
         query(route, &format!("route.{index}.query"), errors);
+        rules(route, &format!("route.{index}.rule"), errors);
     }
     if let Some(origin) = tree.get("origin")
         && let Some((_, first)) = seen.iter().find(|(target, _)| target == "any host, path /")
@@ -139,6 +145,20 @@ fn query(parent: &Node, path: &str, errors: &mut Vec<ConfigError>) {
         // A route that inherits both would only repeat what has been said of the top level.
         if !errors.iter().any(|said| said.at == error.at) {
             errors.push(error.help("`keep` drops everything else already: remove one of them"));
+        }
+    }
+}
+
+fn rules(parent: &Node, path: &str, errors: &mut Vec<ConfigError>) {
+    for (index, rule) in parent.get("rule").map(Node::items).unwrap_or_default().iter().enumerate() {
+        let missing = match rule.get("paths") {
+            Some(paths) => matches!(&paths.value, Value::List(items) if items.is_empty()),
+            None => matches!(rule.value, Value::Table(_)),
+        };
+        // A route that takes the rule over would only repeat what has been said of the top level.
+        if missing && !errors.iter().any(|said| said.at == rule.source) {
+            let problem = Problem::Missing(format!("`{path}.{index}` has no `paths`"));
+            errors.push(ConfigError::new(&rule.source, problem).help("write paths = [\"/private/*\"], say"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Other programs' variables.
 
-use millpond_config::{ALIASES, Builder, Config, Ttl, preset_names};
+use millpond_config::{ALIASES, Builder, Config, TapeFormat, TapeMode, Ttl, preset_names};
 use std::time::Duration;
 
 fn apt(variables: &[(&str, &str)]) -> Builder {
@@ -93,6 +93,50 @@ fn force_cache_is_a_switch() {
 fn names_with_a_products_prefix_always_count() {
     let resolved = Config::builder().with_env_from([("API_BUDDY_LOG_LEVEL", "WARNING")]).build().unwrap();
     assert_eq!(resolved.config.log.level.as_str(), "warn");
+}
+
+#[test]
+fn the_names_of_the_recorder_for_connectors_always_count() {
+    let with = |variables: &[(&str, &str)]| {
+        let builder = Config::builder().preset("airbyte").with_env_from(variables.iter().copied());
+        builder.build().map(|resolved| resolved.config.tape)
+    };
+    let tape = with(&[
+        ("AIRBYTE_HTTP_CACHE_DIR", "/tapes/new"),
+        ("AIRBYTE_HTTP_CACHE_READ_DIR", "/tapes/old"),
+        ("AIRBYTE_HTTP_CACHE_MODE", "READ_ONLY_FAIL_ON_MISS"),
+        ("AIRBYTE_HTTP_CACHE_FORMAT", "json"),
+    ])
+    .unwrap();
+    assert_eq!(tape.dir.unwrap().to_str(), Some("/tapes/new"));
+    assert_eq!(tape.read_dir.unwrap().to_str(), Some("/tapes/old"));
+    assert_eq!((tape.mode, tape.format), (Some(TapeMode::ReadOnlyFailOnMiss), TapeFormat::Json));
+    for (text, mode) in [
+        ("read_only", TapeMode::ReadOnly),
+        ("write_only", TapeMode::WriteOnly),
+        ("read_write", TapeMode::ReadWrite),
+        ("read_only_fail_on_miss", TapeMode::ReadOnlyFailOnMiss),
+    ] {
+        assert_eq!(with(&[("AIRBYTE_HTTP_CACHE_MODE", text)]).unwrap().mode, Some(mode));
+    }
+    assert_eq!(with(&[("AIRBYTE_HTTP_CACHE_FORMAT", "native")]).unwrap().format, TapeFormat::Mitm);
+    let bare = Config::builder().with_env_from([("AIRBYTE_HTTP_CACHE_DIR", "t")]).build().unwrap();
+    assert_eq!(bare.config.tape.dir.unwrap().to_str(), Some("t"), "without the preset as well");
+    assert_eq!(bare.warnings, []);
+    let errors = with(&[("AIRBYTE_HTTP_CACHE_MODE", "replay"), ("AIRBYTE_HTTP_CACHE_FORMAT", "pickle")]);
+    let expected = "AIRBYTE_HTTP_CACHE_FORMAT: `tape.format` must be \"mitm\", \"json\", \"har\" or \"native\", not \"pickle\"\n\
+                    AIRBYTE_HTTP_CACHE_MODE: `tape.mode` must be \"read_only\", \"write_only\", \"read_write\" or \
+                    \"read_only_fail_on_miss\", not \"replay\"";
+    assert_eq!(errors.unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn always_revalidate_is_a_switch_beside_force_cache() {
+    let services = |value: &str| {
+        let builder = Config::builder().preset("services").with_env_from([("ALWAYS_REVALIDATE", value)]);
+        builder.build().unwrap().config.policy.always_validate
+    };
+    assert!(services("true") && services("1") && !services("False"));
 }
 
 #[test]

@@ -29,9 +29,13 @@ fn the_starter_file_passes_the_check_and_changes_only_the_origin() {
 #[test]
 fn each_setting_of_the_starter_file_can_be_put_in_force() {
     let starter = init_toml();
+    let build = |text: &str| {
+        let builder = Config::builder().file_text("a.toml", text).with_env_from([("HOME", "/home/me")]);
+        builder.build().unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+    };
     let is_setting =
         |line: &str| line.starts_with('#') && line.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase);
-    let (settings, routes) = starter.split_once("#[[route]]").unwrap();
+    let (settings, lists) = starter.split_once("#[[rule]]").unwrap();
     let lines: Vec<&str> = settings.lines().collect();
     let mut tried = 0;
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| is_setting(line)) {
@@ -41,15 +45,17 @@ fn each_setting_of_the_starter_file_can_be_put_in_force() {
         tried += 1;
     }
     assert!(tried > 40, "{tried}");
-    let routes: Vec<&str> = routes.lines().map(|line| line.trim_start_matches('#')).collect();
-    let resolved = build(&format!("{settings}[[route]]\n{}", routes.join("\n")));
-    assert_eq!(resolved.config.route.len(), 1);
+    let lists: Vec<&str> = lists.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect();
+    let lists: Vec<&str> = lists.into_iter().filter(|line| !line.starts_with(' ')).collect();
+    let config = build(&format!("{settings}[[rule]]\n{}", lists.join("\n"))).config;
+    assert_eq!((config.rule.len(), config.route.len()), (1, 1));
 }
 
 #[test]
 fn the_starter_file_shows_every_setting() {
     let starter = init_toml();
-    for (path, _) in leaves(&schema(), "").iter().filter(|(path, _)| !path.starts_with("route")) {
+    let listed = |path: &str| path.starts_with("route") || path == "rule";
+    for (path, _) in leaves(&schema(), "").iter().filter(|(path, _)| !listed(path)) {
         let name = path.rsplit('.').next().unwrap();
         let shown =
             starter.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{name} = ")));
@@ -76,7 +82,15 @@ fn leaves<'a>(schema: &'a Value, prefix: &str) -> Vec<(String, &'a Value)> {
 
 #[test]
 fn every_text_in_the_schema_has_a_format_and_every_setting_a_description() {
-    let free = ["preset", "upstream_ca", "cache_dir", "access_log.file", "route.name"];
+    let free = [
+        "preset",
+        "route.name",
+        "tape.match.ignore_query",
+        "tape.match.ignore_body_params",
+        "tape.match.fields",
+        "tape.redact.query",
+        "tape.redact.json",
+    ];
     let schema = schema();
     let all = leaves(&schema, "");
     assert!(all.len() > 70, "{}", all.len());
@@ -194,9 +208,19 @@ policy.default_ttl = "forever"
 policy.heuristic.max = "1d"
 limits.object = 1048576
 query.keep = []
+[[route.rule]]
+paths = ["*.json"]
+policy.always_validate = true
 [[route]]
 origin = "http://127.0.0.1:8001"
 path_prefix = "/y"
+[[rule]]
+paths = ["/a", "*.b"]
+policy.negative_ttl = { 404 = "1m" }
+policy.heuristic.max = "2d"
+[[rule]]
+paths = ["/c"]
+policy.default_ttl = "1h"
 "#;
 
 #[test]
@@ -217,6 +241,11 @@ fn shown_lines_name_their_origins() {
         "negative_ttl = { 404 = \"5s\", 410 = \"1h\" }  # a.toml:5:24",
         "strip_prefix = true  # a.toml:14:16",
         "[route.policy.heuristic]",
+        "[[rule]]",
+        "paths = [\"/a\", \"*.b\"]  # a.toml:26:9",
+        "[rule.policy.heuristic]",
+        "[[route.rule]]",
+        "always_validate = true  # a.toml:21:26",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
     }
@@ -253,4 +282,17 @@ fn json_lists_paths_values_and_origins() {
     assert_eq!(row("route.0.policy.default_ttl")["value"], "forever");
     assert_eq!(row("route.0.preserve_host")["origin"], "preset ingress:8", "inherited values are told too");
     assert_eq!(row("upstream_ca"), Value::Null);
+    assert_eq!(row("rule.0.policy.heuristic.max")["value"], "2d");
+    assert_eq!(row("rule.0.policy.heuristic.fraction")["origin"], "a.toml:6:22", "from [policy]");
+    assert_eq!(row("route.0.rule.0.policy.default_ttl")["value"], "forever", "from the route");
+    assert_eq!(row("route.1.rule.1.paths")["origin"], "a.toml:30:9", "from the top level");
+    assert_eq!(row("rule"), Value::Null, "told rule by rule");
+}
+
+#[test]
+fn secrets_are_the_same_whether_settings_name_them_or_the_crate_of_tapes() {
+    use millpond_tape::redact::{MEMBERS, PARAMS};
+    let redact = Config::default().tape.redact;
+    assert_eq!(redact.query, PARAMS);
+    assert_eq!(redact.json, MEMBERS);
 }

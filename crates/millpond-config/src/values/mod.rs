@@ -73,6 +73,20 @@ const fn format_of<T: TextValue>() -> Format {
     }
 }
 
+/// The format of paths of the file system. Their settings are `PathBuf`s, which take any text but the empty one.
+pub(crate) const PATH: &str = "path";
+
+const PATHS: Format = Format {
+    name: PATH,
+    what: "a path",
+    example: "/var/cache/millpond",
+    integers: false,
+    check: |text| match text {
+        "" => Err(BadValue::new("is empty").help("write a path, or leave the setting out")),
+        _ => Ok(()),
+    },
+};
+
 /// Every format there is.
 pub(crate) static FORMATS: &[Format] = &[
     format_of::<Ttl>(),
@@ -91,6 +105,7 @@ pub(crate) static FORMATS: &[Format] = &[
     format_of::<RewrittenField>(),
     format_of::<FieldValue>(),
     format_of::<ErrorStatus>(),
+    PATHS,
 ];
 
 /// The traits every text value has: serde through its text, and its JSON Schema.
