@@ -87,6 +87,10 @@ pub enum OriginFault {
     Malformed,
     /// This engine has no origin to ask.
     NoOrigin,
+    /// The origin is none that may be asked: a rule of the door forbids to connect to it.
+    Refused,
+    /// The origin is this proxy itself.
+    Loop,
 }
 
 impl OriginFault {
@@ -99,6 +103,8 @@ impl OriginFault {
             Self::Closed => "origin-closed",
             Self::Malformed => "origin-malformed",
             Self::NoOrigin => "no-origin",
+            Self::Refused => "target-refused",
+            Self::Loop => "loop",
         }
     }
 }

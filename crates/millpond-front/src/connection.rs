@@ -133,7 +133,11 @@ impl<IO: Transport> Connection<IO> {
 
     /// What was read and belongs to whoever has the connection from here on.
     fn take_unread(&mut self) -> Bytes {
-        self.workspace.take().map(|mut workspace| workspace.input.split().freeze()).unwrap_or_default()
+        let Some(workspace) = self.workspace.take() else { return Bytes::new() };
+        // A copy: a part of the buffer, be it empty, would hold all of it for as long as a tunnel lives.
+        let unread = Bytes::copy_from_slice(&workspace.input);
+        workspace.give();
+        unread
     }
 
     pub(crate) fn is_first_request(&self) -> bool {

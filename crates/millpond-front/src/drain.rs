@@ -2,9 +2,10 @@
 
 use futures_util::task::AtomicWaker;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Context;
+use std::task::{Context, Poll};
 use tokio::sync::Notify;
 
 /// Held by the listeners: starts the shutdown and waits for its end.
@@ -109,6 +110,11 @@ impl DrainSignal {
     /// True once the shutdown has started.
     pub fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the shutdown to start: for a connection that has left HTTP and is not served by this crate any more.
+    pub async fn draining(&self) {
+        poll_fn(|cx| if self.poll_draining(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     /// As [`DrainSignal::is_draining`]; when false, the task of `cx` is woken when that changes.

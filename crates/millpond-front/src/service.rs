@@ -5,6 +5,7 @@ use http::{StatusCode, Version};
 use millpond_exchange::{Body, Fields, RequestHead, Scheme, Timestamp};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,12 +20,15 @@ pub struct ConnInfo {
     pub local: Option<SocketAddr>,
     /// The scheme of origin-form targets: `https` behind TLS.
     pub scheme: Scheme,
+    /// The authority a client asked a tunnel to (CONNECT, RFC 9110 section 9.3.6), where this connection runs inside that
+    /// tunnel: host and port.
+    pub tunnel: Option<Arc<str>>,
 }
 
 impl ConnInfo {
     /// A plain-text connection with number `id` and no addresses.
     pub fn new(id: u64) -> Self {
-        Self { id, peer: None, local: None, scheme: Scheme::Http }
+        Self { id, peer: None, local: None, scheme: Scheme::Http, tunnel: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection that has left HTTP.
 
+use crate::Transport;
 use bytes::{Buf, Bytes};
 use std::fmt;
 use std::io;
@@ -7,20 +8,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Any two-way byte stream.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
 /// The raw connection after an upgrade: first the bytes that came behind the request, then the socket.
 pub struct Upgraded {
     before: Bytes,
-    io: Box<dyn Io>,
+    io: Box<dyn Transport>,
 }
 
 impl Upgraded {
-    pub(crate) fn new(before: Bytes, io: impl Io + 'static) -> Self {
+    pub(crate) fn new(before: Bytes, io: impl Transport) -> Self {
         Self { before, io: Box::new(io) }
+    }
+}
+
+impl Transport for Upgraded {
+    fn reset_on_close(&mut self, on: bool) {
+        self.io.reset_on_close(on);
     }
 }
 
