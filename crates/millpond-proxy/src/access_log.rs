@@ -3,16 +3,16 @@
 //! Lines are gathered in memory and written in blocks, by the worker's ticking task or when a block is full, so that a hit costs no
 //! system call here.
 
-use crate::service::Note;
+use crate::note::Note;
 use millpond_config::{AccessLog as Settings, AccessLogFormat};
-use millpond_exchange::Timestamp;
-use millpond_front::Outcome;
+use millpond_exchange::{Scheme, Timestamp};
+use millpond_front::{ConnInfo, Finished, Outcome, Refusal};
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Lines are written once this many bytes have gathered.
@@ -43,13 +43,15 @@ const SECRET_NAMES: [&str; 20] = [
 ];
 
 /// One request, as logged.
-pub(crate) struct Line<'a> {
-    pub time: Timestamp,
-    pub peer: Option<IpAddr>,
-    pub method: &'a str,
-    pub target: &'a str,
-    pub note: &'a Note,
-    pub outcome: Outcome,
+struct Line<'a> {
+    time: Timestamp,
+    peer: Option<IpAddr>,
+    method: &'a str,
+    /// Scheme and authority, where the target is shown as a whole URL.
+    origin: Option<(Scheme, &'a str)>,
+    target: &'a str,
+    note: &'a Note,
+    outcome: Outcome,
 }
 
 /// Where request lines go. One for each worker.
@@ -84,7 +86,38 @@ impl AccessLog {
         Ok(Some(Self { format: settings.format, console: settings.console, file, block }))
     }
 
-    pub fn write(&self, line: &Line<'_>) {
+    /// A reply that was given. `whole` shows targets as whole URLs, unless its note has the target as it is to be shown.
+    pub fn finished(&self, done: &Finished<'_, Note>, time: Timestamp, whole: bool) {
+        let (method, target) = match (done.request, &done.log.request) {
+            (Some(request), _) => (request.head.method.as_str(), request.head.path_and_query.as_str()),
+            (None, Some((method, target))) => (method.as_str(), target.as_str()),
+            (None, None) => ("-", "-"),
+        };
+        let head = done.request.filter(|_| whole).map(|request| &request.head);
+        let origin = head.map(|head| (head.scheme, head.authority.as_str()));
+        let peer = done.conn.peer.map(|peer| peer.ip());
+        self.write(&Line { time, peer, method, origin, target, note: &done.log, outcome: done.outcome });
+    }
+
+    /// A request that is none, which the front has answered.
+    pub fn refused(&self, refusal: Refusal, conn: &ConnInfo, time: Timestamp) {
+        let note = Note {
+            outcome: "refused",
+            reason: Some(refusal.name()),
+            ..Note::new("-".to_owned(), &Arc::from(""))
+        };
+        let outcome = Outcome {
+            status: refusal.status(),
+            body_bytes: 0,
+            complete: true,
+            first_byte: Duration::ZERO,
+            total: Duration::ZERO,
+        };
+        let peer = conn.peer.map(|peer| peer.ip());
+        self.write(&Line { time, peer, method: "-", origin: None, target: "-", note: &note, outcome });
+    }
+
+    fn write(&self, line: &Line<'_>) {
         let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
         match self.format {
             AccessLogFormat::Text => text(&mut block, line),
@@ -154,7 +187,7 @@ fn text(block: &mut Block, line: &Line<'_>) {
     out.extend_from_slice(line.method.as_bytes());
     out.push(b' ');
     let shown = out.len();
-    target(out, line.target);
+    shown_target(out, line);
     escape_from(out, shown);
     out.extend_from_slice(b"\" ");
     number(out, u64::from(outcome.status.as_u16()));
@@ -211,7 +244,7 @@ impl Block {
 fn json(out: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
     let Line { note, outcome, .. } = line;
     let mut shown = Vec::with_capacity(line.target.len());
-    target(&mut shown, line.target);
+    shown_target(&mut shown, line);
     let value = serde_json::json!({
         "time": rfc3339(line.time).to_string(),
         "client": line.peer,
@@ -235,6 +268,15 @@ fn json(out: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
 fn rfc3339(time: Timestamp) -> humantime::Rfc3339Timestamp {
     let since = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0));
     humantime::format_rfc3339_millis(UNIX_EPOCH + since)
+}
+
+fn shown_target(out: &mut Vec<u8>, line: &Line<'_>) {
+    if let Some((scheme, authority)) = line.origin {
+        for piece in [scheme.as_str(), "://", authority] {
+            out.extend_from_slice(piece.as_bytes());
+        }
+    }
+    target(out, line.target);
 }
 
 /// The target, with the values of parameters that look secret left out.

@@ -11,7 +11,6 @@ use millpond_config::Config;
 use millpond_engine::Exchange;
 use millpond_exchange::url::normalise_path_and_query;
 use millpond_exchange::{Body, Method, RequestHead, Scheme, StatusCode};
-use std::sync::Arc;
 use thiserror::Error;
 
 /// The identifier of the request, where an origin is asked.
@@ -87,7 +86,7 @@ pub fn routed(config: &Config, received: &RequestHead) -> Result<Routed, Unroute
     let exchange = Exchange {
         head: for_origin(route, &head, &sender, upgrade),
         body: Body::Empty,
-        context: Arc::clone(&route.context),
+        context: route.context_for(&head),
         pass,
         upgrade,
         client_scheme,

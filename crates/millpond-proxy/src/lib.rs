@@ -6,9 +6,11 @@
 mod access_log;
 mod expect;
 pub mod explain;
+mod forward;
 mod hint;
 mod limit;
 mod listener;
+mod note;
 mod pass;
 mod problem;
 mod profile;
@@ -19,10 +21,13 @@ mod route;
 mod server;
 mod service;
 mod stores;
+mod tape;
 mod unkeyed;
 mod upstream;
 
+pub use forward::Names;
 pub use profile::profile_for;
 pub use server::{Running, Server, StartError};
 pub use stores::disk_options;
+pub use tape::tape_options;
 pub use upstream::{Places, PoolLimits, TlsError, UpstreamPool, UpstreamTls};

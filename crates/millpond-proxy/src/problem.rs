@@ -54,6 +54,10 @@ fn told(error: &OriginError) -> &str {
         OriginFault::Tls if error.message.contains("--upstream-ca") => {
             "nobody here vouches for its TLS certificate; name its authority with --upstream-ca FILE"
         }
+        OriginFault::Tls if error.message.contains("basicConstraints") => {
+            "its TLS certificate is that of an authority (CA:TRUE), not one for a server; make one with \
+             basicConstraints=CA:FALSE, or have the authority sign one for the server"
+        }
         OriginFault::Tls => {
             "its TLS handshake failed, or its certificate is not valid for its name and this time"
         }
@@ -64,6 +68,15 @@ fn told(error: &OriginError) -> &str {
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
+            EngineError::Origin { error, status, .. }
+                if matches!(error.fault, OriginFault::Refused | OriginFault::Loop) =>
+            {
+                let detail = format!("This target is refused: {}.", error.message);
+                let looped = error.fault == OriginFault::Loop;
+                let code = if looped { StatusCode::LOOP_DETECTED } else { StatusCode::FORBIDDEN };
+                let kind = error.fault.as_str();
+                Self { cache_status: Some(status), ..Self::new(code, kind, detail) }
+            }
             EngineError::Origin { error, must_validate, status } => {
                 let late = matches!(error.fault, OriginFault::Timeout | OriginFault::NoOrigin);
                 // RFC 9111 section 5.2.2.2 wants 504 where must-revalidate stands between the client and what is stored.

@@ -31,6 +31,7 @@ pub(crate) fn profile(policy: &Policy, offline: bool) -> Profile {
             AcceptLanguage::Preferred => LanguageMatch::Preferred,
         },
         ignore_client_reload: policy.ignore_client_reload,
+        always_validate: policy.always_validate,
         offline,
         ..Profile::default()
     }
@@ -40,8 +41,8 @@ pub(crate) fn profile(policy: &Policy, offline: bool) -> Profile {
 pub fn profile_for(config: &Config, request: &RequestHead) -> Profile {
     let table = RouteTable::new(config);
     match table.find(&request.authority, &request.path_and_query) {
-        Ok(route) => route.context.profile.clone(),
-        Err(_) => profile(&config.policy, config.offline),
+        Ok(route) => route.context_at(&request.path_and_query).profile.clone(),
+        Err(_) => profile(config.policy_for(&request.path_and_query), config.offline),
     }
 }
 

@@ -1,8 +1,8 @@
 //! An answer of the engine in the form the front sends: its head, and the fields that tell what the cache did.
 
+use crate::note::Note;
 use crate::rewrite::via;
 use crate::route::Route;
-use crate::service::Note;
 use millpond_engine::{Answer, AnswerHead, Target, Upgrade};
 use millpond_exchange::{Body, Field, KeyParts, ResponseHead, StatusCode};
 use millpond_front::{Reply, UpgradeHandler, WireHead};
@@ -89,7 +89,7 @@ fn push_number(wire: &mut WireHead, name: &str, value: u64) {
 }
 
 /// Joins the client's connection and the origin's after a 101.
-fn switch(upgrade: Upgrade) -> UpgradeHandler {
+pub(crate) fn switch(upgrade: Upgrade) -> UpgradeHandler {
     Box::new(move |mut client| {
         Box::pin(async move {
             match upgrade.await {

@@ -38,8 +38,10 @@ fn steers(route: &Route, received: &RequestHead) -> bool {
     let scheme = route.context.upstream.scheme;
     let normal = |authority| normalise_authority(scheme, authority);
     let told = normal(&received.authority);
-    let known_host =
-        route.preserve_host || route.is_for_just(&told) || told == normal(&route.context.upstream.authority);
+    let known_host = route.forwards
+        || route.preserve_host
+        || route.is_for_just(&told)
+        || told == normal(&route.context.upstream.authority);
     !known_host || unkeyed::any_steers(&received.fields)
 }
 
@@ -57,7 +59,7 @@ pub(crate) fn for_origin(
     sender: &Sender<'_>,
     upgrade: bool,
 ) -> RequestHead {
-    let target = route.target(&received.authority, &received.path_and_query);
+    let target = route.target(received, &received.path_and_query);
     let mut head = RequestHead {
         method: received.method.clone(),
         scheme: target.scheme,
@@ -76,7 +78,11 @@ pub(crate) fn for_origin(
     }
     unkeyed::strip(&mut head.fields, route, sender.shareable);
     set(&mut head.fields, "Host", &head.authority);
-    forwarding_fields(&mut head.fields, route, received, sender);
+    if route.forwards {
+        private_fields(&mut head.fields, sender);
+    } else {
+        forwarding_fields(&mut head.fields, route, received, sender);
+    }
     append(&mut head.fields, "Via", via(received.version));
     count_forward(&mut head);
     millpond_policy::normalise_request(&mut head);
@@ -99,15 +105,26 @@ fn count_forward(head: &mut RequestHead) {
     }
 }
 
+/// Fields by which a client would tell an origin who asked, or for what.
+const FORWARDING: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
+
+/// What a forward proxy does to such fields. It stands for its clients, not for the origin: of itself it tells what it must
+/// (Via, RFC 9110 section 7.6.3) and of its clients nothing. What they say themselves goes on, unless the answer may be given to
+/// others.
+fn private_fields(fields: &mut Fields, sender: &Sender<'_>) {
+    if sender.shareable {
+        fields.retain(|field| !FORWARDING.iter().any(|name| field.is(name)));
+    }
+}
+
 /// RFC 7239 and its X- forerunners. A client's own are believed only from a trusted proxy.
 ///
 /// A request that may be answered for others carries the client's host only where that is part of the key, and of what earlier
 /// proxies have said no more than the chain of addresses in X-Forwarded-For: an origin that builds links from the rest would
 /// write one client's words into everyone's copy.
 fn forwarding_fields(fields: &mut Fields, route: &Route, received: &RequestHead, sender: &Sender<'_>) {
-    const NAMES: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
     if !sender.trusted {
-        fields.retain(|field| !NAMES.iter().any(|name| field.is(name)));
+        fields.retain(|field| !FORWARDING.iter().any(|name| field.is(name)));
     }
     let told = !sender.shareable || route.preserve_host;
     let authority = normalise_authority(route.context.upstream.scheme, &received.authority);

@@ -3,10 +3,10 @@
 use crate::hint::Hint;
 use crate::profile;
 use crate::unkeyed::reads_as;
-use millpond_config::{Config, FieldRules, HostPattern, Pass, PathPrefix};
-use millpond_engine::{Context, Target};
-use millpond_exchange::Scheme;
+use millpond_config::{Config, FieldRules, HostPattern, OriginUrl, Pass, PathPattern, PathPrefix};
+use millpond_engine::{Context, Target, Upstream};
 use millpond_exchange::url::normalise_authority;
+use millpond_exchange::{RequestHead, Scheme};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -31,17 +31,28 @@ pub(crate) struct Route {
     strip_prefix: bool,
     base_path: String,
     pub preserve_host: bool,
+    /// The request's own target is the upstream, as in a forward proxy. That of `context` then stands for every one, and has
+    /// nothing but the limits.
+    pub forwards: bool,
     /// Cache-Status shows the key.
     pub cache_status_key: bool,
     pub pass: Pass,
     pub request_fields: FieldRules,
     pub response_fields: FieldRules,
     pub request_body: Option<u64>,
+    /// How requests are treated. Rules make others of it for some paths, which differ in the profile alone.
     pub context: Arc<Context>,
+    rules: Vec<Ruled>,
+}
+
+/// What a rule makes of a route's context.
+struct Ruled {
+    paths: Vec<PathPattern>,
+    context: Arc<Context>,
 }
 
 impl Route {
-    fn new(route: &millpond_config::Route, offline: bool) -> Self {
+    fn new(route: &millpond_config::Route, offline: bool, forwards: bool) -> Self {
         let upstream = profile::upstream(route);
         let mut rewritten: Vec<Box<str>> = ALWAYS_REWRITTEN.iter().map(|name| (*name).into()).collect();
         let rules = &route.request_fields;
@@ -57,7 +68,15 @@ impl Route {
             range_fill: profile::range_fill(route.range_fill),
             content_keys: profile::content_keys(route),
         };
+        let by_path = route.rule.iter().map(|rule| Ruled {
+            paths: rule.paths.clone(),
+            context: Arc::new(Context {
+                profile: profile::profile(&rule.policy, offline),
+                ..context.clone()
+            }),
+        });
         Self {
+            rules: by_path.collect(),
             name: route.label().into(),
             hint: Hint::default(),
             host: route.host.clone(),
@@ -65,6 +84,7 @@ impl Route {
             strip_prefix: route.strip_prefix,
             base_path: route.origin.base_path().trim_end_matches('/').to_owned(),
             preserve_host: route.preserve_host,
+            forwards,
             cache_status_key: route.cache_status_key,
             pass: route.pass.clone(),
             request_fields: route.request_fields.clone(),
@@ -101,12 +121,42 @@ impl Route {
         std::cmp::Reverse((host, self.path_prefix.as_str().len()))
     }
 
-    /// The target the origin is asked for, and the key is made of.
-    pub fn target<'a>(&'a self, authority: &'a str, path_and_query: &'a str) -> RoutedTarget<'a> {
+    /// The target the origin is asked for, and the key is made of. `path_and_query` is that of `head` in normal form.
+    pub fn target<'a>(&'a self, head: &'a RequestHead, path_and_query: &'a str) -> RoutedTarget<'a> {
+        let authority = head.authority.as_str();
+        if self.forwards {
+            let path_and_query = Cow::Borrowed(path_and_query);
+            return RoutedTarget { scheme: head.scheme, authority, path_and_query };
+        }
         let upstream = &self.context.upstream;
         let authority =
             if self.preserve_host && !authority.is_empty() { authority } else { &upstream.authority };
         RoutedTarget { scheme: upstream.scheme, authority, path_and_query: self.path(path_and_query) }
+    }
+
+    /// How requests for `path_and_query`, in normal form, are treated: by the first rule that covers the path, if one does.
+    pub fn context_at(&self, path_and_query: &str) -> &Arc<Context> {
+        if self.rules.is_empty() {
+            return &self.context;
+        }
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        let covers = |rule: &&Ruled| rule.paths.iter().any(|pattern| pattern.matches(path));
+        self.rules.iter().find(covers).map_or(&self.context, |rule| &rule.context)
+    }
+
+    /// What the engine is told for a request that may have to go to its origin. In a forward proxy it is made for each:
+    /// to keep one for every origin that clients think of would take a bound, and they would be found out in turn.
+    pub fn context_for(&self, head: &RequestHead) -> Arc<Context> {
+        let context = self.context_at(&head.path_and_query);
+        if !self.forwards {
+            return Arc::clone(context);
+        }
+        let upstream = Upstream {
+            scheme: head.scheme,
+            authority: normalise_authority(head.scheme, &head.authority).into_owned(),
+            limits: context.upstream.limits,
+        };
+        Arc::new(Context { upstream: Arc::new(upstream), ..(**context).clone() })
     }
 
     fn path<'a>(&self, path_and_query: &'a str) -> Cow<'a, str> {
@@ -149,23 +199,46 @@ pub(crate) enum NoRoute {
 }
 
 /// All routes, the most particular first.
-pub(crate) struct RouteTable(Vec<Route>);
+pub(crate) struct RouteTable {
+    routes: Vec<Route>,
+    forwards: bool,
+}
+
+/// Stands where a route has no origin of its own. The name is never resolved: RFC 2606 section 2.
+const NO_ORIGIN: &str = "http://forward.invalid";
 
 impl RouteTable {
     pub fn new(config: &Config) -> Self {
+        Self::of(config, false)
+    }
+
+    /// The routes of a forward proxy: they say how requests for their hosts and paths are treated, the top level says it for all
+    /// others. Where a request goes is its own business.
+    pub fn forwarding(config: &Config) -> Self {
+        let mut config = config.clone();
+        config.origin = NO_ORIGIN.parse::<OriginUrl>().ok();
+        Self::of(&config, true)
+    }
+
+    fn of(config: &Config, forwards: bool) -> Self {
         let mut routes: Vec<Route> =
-            config.routes().iter().map(|route| Route::new(route, config.offline)).collect();
+            config.routes().iter().map(|route| Route::new(route, config.offline, forwards)).collect();
         routes.sort_by_key(Route::rank);
-        Self(routes)
+        Self { routes, forwards }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.routes.is_empty()
+    }
+
+    /// True when requests name their origins themselves.
+    pub fn forwards(&self) -> bool {
+        self.forwards
     }
 
     /// The names of the routes and the upstream of each, for the log.
     pub fn describe(&self) -> impl Iterator<Item = (&str, String)> {
-        self.0.iter().map(|route| {
+        self.routes.iter().map(|route| {
             let upstream = &route.context.upstream;
             (&*route.name, format!("{}://{}{}", upstream.scheme, upstream.authority, route.base_path))
         })
@@ -177,17 +250,21 @@ impl RouteTable {
         // `OPTIONS *` concerns the server as a whole, hence whoever serves its root.
         let path =
             if path_and_query == "*" { "/" } else { path_and_query.split('?').next().unwrap_or_default() };
-        if let Some(route) = self.0.iter().find(|route| route.takes(host, path)) {
+        if let Some(route) = self.routes.iter().find(|route| route.takes(host, path)) {
             return Ok(route);
         }
-        Err(if self.0.iter().any(|route| route.takes_host(host)) { NoRoute::Path } else { NoRoute::Host })
+        Err(if self.routes.iter().any(|route| route.takes_host(host)) {
+            NoRoute::Path
+        } else {
+            NoRoute::Host
+        })
     }
 
     /// True when an absolute-form target may name `authority`: a host some route is for, or an origin itself. Anything
     /// else would make this an open proxy.
     pub fn knows(&self, authority: &str) -> bool {
         let host = host_of(authority);
-        self.0.iter().any(|route| {
+        self.routes.iter().any(|route| {
             route.host.as_ref().is_some_and(|pattern| pattern.matches(host)) || is_upstream(route, authority)
         })
     }

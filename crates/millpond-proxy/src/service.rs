@@ -1,8 +1,10 @@
 //! What the front asks: routes, guards, the engine, and the reply's own fields.
 
-use crate::access_log::{AccessLog, Line};
+use crate::access_log::AccessLog;
 use crate::expect;
+use crate::forward::{Inner, Unreadable};
 use crate::limit::{Watched, watched};
+use crate::note::Note;
 use crate::pass::pass_reason;
 use crate::problem::Problem;
 use crate::reply::{own_reply, reply, shown_key};
@@ -13,11 +15,10 @@ use millpond_config::IpRange;
 use millpond_engine::{Answer, Engine, Exchange, Origin};
 use millpond_exchange::url::normalise_path_and_query;
 use millpond_exchange::{Body, Method, RequestHead, Scheme, StatusCode, Timestamp};
-use millpond_front::{ConnInfo, Finished, Interim, Outcome, Refusal, Reply, Request, Service, TargetForm};
+use millpond_front::{ConnInfo, Finished, Interim, Refusal, Reply, Request, Service, TargetForm};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// The longest request identifier taken from a trusted peer, bytes.
@@ -26,21 +27,7 @@ const MAX_GIVEN_ID: usize = 128;
 const MAX_PASSES: usize = 8;
 
 /// Methods that are forwarded; others that are not CONNECT and TRACE are too, but nobody needs to be told.
-const ALLOWED: &str = "GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE";
-
-/// What goes with a reply until it is logged.
-pub(crate) struct Note {
-    pub request_id: String,
-    pub route: Arc<str>,
-    /// The outcome, in one word.
-    pub outcome: &'static str,
-    /// The reason, where there is one.
-    pub reason: Option<&'static str>,
-    /// Method and target, where the request itself is no longer at hand when the reply ends.
-    pub request: Option<(Method, String)>,
-    /// The key, where clients are shown it.
-    pub key: Option<String>,
-}
+pub(crate) const ALLOWED: &str = "GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE";
 
 /// What all workers have in common.
 pub(crate) struct Common {
@@ -61,14 +48,21 @@ pub(crate) struct CacheService<O> {
 impl<O: Origin> CacheService<O> {
     /// `log` keeps method and target too, for where the request is not at hand any more when the reply ends.
     fn note(&self, request: &RequestHead, conn: &ConnInfo, log: bool) -> Note {
-        Note {
-            request_id: self.given_id(request, conn).unwrap_or_else(|| self.ids.next()),
-            route: Arc::clone(&self.common.no_route),
-            outcome: "-",
-            reason: None,
-            request: log.then(|| (request.method.clone(), request.path_and_query.clone())),
-            key: None,
+        let request_id = self.given_id(request, conn).unwrap_or_else(|| self.ids.next());
+        let shown = log.then(|| (request.method.clone(), self.shown_target(request)));
+        Note { request: shown, ..Note::new(request_id, &self.common.no_route) }
+    }
+
+    /// True when clients choose the origin.
+    fn forwards(&self) -> bool {
+        self.common.routes.forwards()
+    }
+
+    fn shown_target(&self, head: &RequestHead) -> String {
+        if self.forwards() {
+            return format!("{}://{}{}", head.scheme, head.authority, head.path_and_query);
         }
+        head.path_and_query.clone()
     }
 
     /// The identifier a trusted peer gave the request, so that both logs name it alike.
@@ -83,7 +77,8 @@ impl<O: Origin> CacheService<O> {
 
     /// The scheme that a trusted proxy in front says its client used, where it is not this connection's.
     fn client_scheme(&self, request: &RequestHead, conn: &ConnInfo) -> Option<Scheme> {
-        if self.common.trusted.is_empty() || !self.trusts(conn.peer.map(|peer| peer.ip())) {
+        if self.common.trusted.is_empty() || self.forwards() || !self.trusts(conn.peer.map(|peer| peer.ip()))
+        {
             return None;
         }
         said_scheme(request)
@@ -109,7 +104,8 @@ impl<O: Origin> CacheService<O> {
             let detail = "The request came by here again and again: the origin leads back to this server.";
             return Err(Problem::new(StatusCode::LOOP_DETECTED, "loop", detail));
         }
-        if request.form == TargetForm::Absolute && !self.common.routes.knows(&head.authority) {
+        let absolute = request.form == TargetForm::Absolute && !self.forwards();
+        if absolute && !self.common.routes.knows(&head.authority) {
             return Err(misdirected(&head.authority));
         }
         self.common.routes.find(&head.authority, &head.path_and_query).map_err(|none| match none {
@@ -134,7 +130,8 @@ impl<O: Origin> CacheService<O> {
             request.head.path_and_query = normal;
         }
         // An absolute-form target names a scheme of its own. What the connection is decides what origins are told.
-        if request.form == TargetForm::Absolute && request.head.scheme != conn.scheme {
+        let named = request.form == TargetForm::Absolute && !self.forwards();
+        if named && request.head.scheme != conn.scheme {
             return Err(wrong_scheme(request.head.scheme, conn.scheme));
         }
         let route = self.route(&request)?;
@@ -161,7 +158,7 @@ impl<O: Origin> CacheService<O> {
             shareable: pass.is_none() && (keys_content || matches!(*method, Method::GET | Method::HEAD)),
         };
         let key = if sender.shareable && !keys_content {
-            let target = route.target(&request.head.authority, &request.head.path_and_query);
+            let target = route.target(&request.head, &request.head.path_and_query);
             shown_key(target.as_target(client_scheme), route)
         } else {
             None
@@ -174,7 +171,7 @@ impl<O: Origin> CacheService<O> {
         let exchange = Exchange {
             head,
             body,
-            context: Arc::clone(&route.context),
+            context: route.context_for(&request.head),
             pass,
             upgrade,
             client_scheme,
@@ -187,6 +184,16 @@ impl<O: Origin> CacheService<O> {
     }
 }
 
+impl<O: Origin> Inner for CacheService<O> {
+    fn log(&self) -> Option<&AccessLog> {
+        self.log.as_ref()
+    }
+
+    fn unreadable(&self, _: &str) -> Unreadable {
+        Unreadable::Tunnel
+    }
+}
+
 impl<O: Origin> Service for CacheService<O> {
     type Log = Note;
 
@@ -196,7 +203,8 @@ impl<O: Origin> Service for CacheService<O> {
 
     fn ready(&self, request: &Request, conn: &ConnInfo) -> Option<Reply<Note>> {
         let head = &request.head;
-        if request.form != TargetForm::Origin || request.body_length != Some(0) || asks_for_upgrade(head) {
+        let plain = request.form == TargetForm::Origin || self.forwards();
+        if !plain || request.body_length != Some(0) || asks_for_upgrade(head) {
             return None;
         }
         let path = normalise_path_and_query(&head.path_and_query);
@@ -204,9 +212,9 @@ impl<O: Origin> Service for CacheService<O> {
         if pass_reason(route, head, &path).is_some() {
             return None;
         }
-        let target = route.target(&head.authority, &path);
+        let target = route.target(head, &path);
         let target = target.as_target(self.client_scheme(head, conn));
-        let answer = self.engine.hit(head, target, &route.context)?;
+        let answer = self.engine.hit(head, target, route.context_at(&path))?;
         let note = Note {
             route: Arc::clone(&route.name),
             outcome: answer.outcome.as_str(),
@@ -233,36 +241,15 @@ impl<O: Origin> Service for CacheService<O> {
     }
 
     fn finished(&self, done: Finished<'_, Note>) {
-        let Some(log) = &self.log else { return };
-        let (method, target) = match (done.request, &done.log.request) {
-            (Some(request), _) => (request.head.method.as_str(), request.head.path_and_query.as_str()),
-            (None, Some((method, target))) => (method.as_str(), target.as_str()),
-            (None, None) => ("-", "-"),
-        };
-        let peer = done.conn.peer.map(|peer| peer.ip());
-        let time = self.engine.now();
-        log.write(&Line { time, peer, method, target, note: &done.log, outcome: done.outcome });
+        if let Some(log) = &self.log {
+            log.finished(&done, self.engine.now(), self.forwards());
+        }
     }
 
     fn refused(&self, refusal: Refusal, conn: &ConnInfo) {
-        let Some(log) = &self.log else { return };
-        let note = Note {
-            request_id: "-".to_owned(),
-            route: Arc::clone(&self.common.no_route),
-            outcome: "refused",
-            reason: Some(refusal.name()),
-            request: None,
-            key: None,
-        };
-        let outcome = Outcome {
-            status: refusal.status(),
-            body_bytes: 0,
-            complete: true,
-            first_byte: Duration::ZERO,
-            total: Duration::ZERO,
-        };
-        let (peer, time) = (conn.peer.map(|peer| peer.ip()), self.engine.now());
-        log.write(&Line { time, peer, method: "-", target: "-", note: &note, outcome });
+        if let Some(log) = &self.log {
+            log.refused(refusal, conn, self.engine.now());
+        }
     }
 
     fn request_id(&self) -> Option<String> {

@@ -1,12 +1,14 @@
 //! The pool of connections to origins: one per worker, one client per upstream.
 
 use super::body::{Outgoing, Progress};
-use super::connector::{Alpn, FixedConnector};
+use super::connector::FixedConnector;
 use super::counted::{mark_served, was_reused};
+use super::dial::Dial;
 use super::error::{classify, origin_error};
-use super::message::{checked, from_hyper, listen_for_interim, to_hyper};
+use super::message::{checked, from_hyper, listen_for_interim, to_hyper, without_ours};
 use super::places::{Place, Places};
-use super::tls::UpstreamTls;
+use super::tls::{Alpn, UpstreamTls};
+use crate::forward::{Dialer, without_dot};
 use futures_util::future::BoxFuture;
 use http::{Response, Uri};
 use hyper::body::Incoming;
@@ -16,8 +18,9 @@ use millpond_engine::{
     InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse, Upstream,
 };
 use millpond_exchange::{Body, Method, RequestHead};
+use quick_cache::sync::Cache;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -48,7 +51,9 @@ impl Default for PoolLimits {
 /// Clients of one upstream: the usual one, and one that speaks HTTP/1.1 alone for requests that switch protocols.
 struct Clients {
     any: HyperClient,
-    http1: HyperClient,
+    /// Made when it is needed: hardly any upstream is asked to switch protocols.
+    http1: OnceLock<HyperClient>,
+    target: Uri,
 }
 
 /// Connections to origins, kept alive and shared by the requests of one worker.
@@ -56,8 +61,25 @@ pub struct UpstreamPool {
     tls: UpstreamTls,
     limits: PoolLimits,
     places: Places,
-    clients: Mutex<HashMap<(String, Duration), Arc<Clients>>>,
+    dial: Dial,
+    clients: Kept,
+    /// Responses keep all of their fields.
+    verbatim: bool,
 }
+
+/// The clients of the upstreams asked of late.
+enum Kept {
+    /// Those of every upstream: there are as many as the configuration names.
+    All(Mutex<HashMap<ClientKey, Arc<Clients>>>),
+    /// Those of a bounded number of upstreams, where clients think of these. With the others their unused connections go.
+    Some(Cache<ClientKey, Arc<Clients>>),
+}
+
+/// URL of the upstream, and the connect timeout: routes to one origin may differ in it, and the connector holds it.
+type ClientKey = (String, Duration);
+
+/// Upstreams whose connections a worker keeps, where clients choose them.
+const UPSTREAMS: usize = 1024;
 
 impl UpstreamPool {
     /// An empty pool that trusts what `tls` trusts, with the usual limits.
@@ -67,30 +89,62 @@ impl UpstreamPool {
 
     /// An empty pool; `places` bounds the exchanges under way and is shared by all workers.
     pub fn with_limits(tls: UpstreamTls, limits: PoolLimits, places: Places) -> Self {
-        Self { tls, limits, places, clients: Mutex::new(HashMap::new()) }
+        let clients = Kept::All(Mutex::default());
+        Self { tls, limits, places, dial: Dial::configured(), clients, verbatim: false }
+    }
+
+    /// The same for upstreams that clients choose: connections are made by `dialer`, which checks each, and only those of a bounded
+    /// number of upstreams are kept.
+    pub(crate) fn dialing(self, dialer: Arc<Dialer>) -> Self {
+        Self { dial: Dial::Guarded(dialer), clients: Kept::Some(Cache::new(UPSTREAMS)), ..self }
+    }
+
+    /// The same for recordings: responses keep the fields in which this proxy would say something of its own.
+    pub(crate) fn verbatim(self) -> Self {
+        Self { verbatim: true, ..self }
     }
 
     fn clients(&self, upstream: &Upstream) -> Result<Arc<Clients>, OriginError> {
-        let url = format!("{}://{}/", upstream.scheme, upstream.authority);
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        // Routes to one origin may differ in their connect timeout, which the connector holds.
-        let key = (url, upstream.limits.connect);
-        if let Some(found) = clients.get(&key) {
-            return Ok(Arc::clone(found));
+        // A dot at the end of a name is not part of what certificates are made out for.
+        let authority = without_dot(&upstream.authority);
+        let key = (format!("{}://{authority}/", upstream.scheme), upstream.limits.connect);
+        match &self.clients {
+            Kept::All(clients) => {
+                let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(found) = clients.get(&key) {
+                    return Ok(Arc::clone(found));
+                }
+                let made = self.make(&key.0, upstream)?;
+                clients.insert(key, Arc::clone(&made));
+                Ok(made)
+            }
+            Kept::Some(clients) => clients.get_or_insert_with(&key, || self.make(&key.0, upstream)),
         }
-        let target: Uri = key.0.parse().map_err(|error: http::uri::InvalidUri| {
+    }
+
+    /// The client for `request`.
+    fn client(&self, request: &OriginRequest) -> Result<HyperClient, OriginError> {
+        let OriginRequest { upstream, head, .. } = request;
+        let clients = self.clients(upstream)?;
+        // In HTTP/2 the authority we connect to would contradict a Host of the client's (RFC 9113 section 8.3.1).
+        let other_host = head.authority != upstream.authority;
+        if !head.fields.contains("upgrade") && !other_host {
+            return Ok(clients.any.clone());
+        }
+        let make = || self.build(&clients.target, Alpn::Http1, upstream.limits.connect);
+        Ok(clients.http1.get_or_init(make).clone())
+    }
+
+    fn make(&self, url: &str, upstream: &Upstream) -> Result<Arc<Clients>, OriginError> {
+        let target: Uri = url.parse().map_err(|error: http::uri::InvalidUri| {
             origin_error(upstream, OriginFault::Connect, error.to_string())
         })?;
-        let made = Arc::new(Clients {
-            any: self.build(&target, Alpn::Any, upstream.limits.connect),
-            http1: self.build(&target, Alpn::Http1, upstream.limits.connect),
-        });
-        clients.insert(key, Arc::clone(&made));
-        Ok(made)
+        let any = self.build(&target, Alpn::Any, upstream.limits.connect);
+        Ok(Arc::new(Clients { any, http1: OnceLock::new(), target }))
     }
 
     fn build(&self, target: &Uri, alpn: Alpn, connect: Duration) -> HyperClient {
-        let connector = FixedConnector::new(target.clone(), &self.tls, alpn, connect);
+        let connector = FixedConnector::new(target.clone(), self.dial.clone(), &self.tls, alpn, connect);
         Client::builder(TokioExecutor::new())
             .pool_idle_timeout(self.limits.idle_timeout)
             .pool_max_idle_per_host(self.limits.idle)
@@ -108,30 +162,28 @@ impl UpstreamPool {
 
 impl Origin for UpstreamPool {
     fn fetch(&self, request: OriginRequest) -> BoxFuture<'static, Result<OriginResponse, OriginError>> {
-        let clients = match self.clients(&request.upstream) {
-            Ok(clients) => clients,
+        let client = match self.client(&request) {
+            Ok(client) => client,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         let places = self.places.clone();
-        let limits = self.limits;
+        let (limits, verbatim) = (self.limits, self.verbatim);
         Box::pin(async move {
             let place = places.take(&request.upstream).await?;
-            fetch(clients, request, limits, place).await
+            fetch(&client, request, limits, verbatim, place).await
         })
     }
 }
 
 async fn fetch(
-    clients: Arc<Clients>,
+    client: &HyperClient,
     request: OriginRequest,
     limits: PoolLimits,
+    verbatim: bool,
     place: Option<Place>,
 ) -> Result<OriginResponse, OriginError> {
     let OriginRequest { upstream, head, body, interim } = request;
     let upgrading = head.fields.contains("upgrade");
-    // In HTTP/2 the authority we connect to would contradict a Host of the client's (RFC 9113 section 8.3.1).
-    let other_host = head.authority != upstream.authority;
-    let client = if upgrading || other_host { &clients.http1 } else { &clients.any };
     let again = repeatable(&head, &body).then(|| interim.clone());
     let response = match (send(client, &upstream, &head, body, interim).await, again) {
         (Err(failed), Some(interim)) if failed.on_reused => {
@@ -143,7 +195,11 @@ async fn fetch(
     let response = response.map_err(|failed| failed.error)?;
     checked(&response, upgrading, limits)
         .map_err(|message| origin_error(&upstream, OriginFault::Malformed, message))?;
-    Ok(from_hyper(response, &upstream, place))
+    let mut response = from_hyper(response, &upstream, place);
+    if !verbatim {
+        without_ours(&mut response.head.fields);
+    }
+    Ok(response)
 }
 
 /// True when a request may be sent again although it may have arrived (RFC 9110 section 9.2.2).

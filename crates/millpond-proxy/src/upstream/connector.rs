@@ -1,8 +1,8 @@
 //! Opens connections to one fixed upstream, whatever authority the request names.
 
 use hyper::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_rustls::HttpsConnector;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -11,38 +11,20 @@ use std::time::Duration;
 use tower_service::Service;
 
 use super::counted::Counted;
-use super::tls::UpstreamTls;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Which protocols are offered in the TLS handshake.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Alpn {
-    /// HTTP/2, then HTTP/1.1.
-    Any,
-    /// HTTP/1.1 alone: a connection that will be upgraded.
-    Http1,
-}
+use super::dial::{BoxError, Dial};
+use super::tls::{Alpn, UpstreamTls};
 
 /// Connects to `target` and to nothing else: the pool above it may key on another authority (`preserve_host`).
 #[derive(Clone)]
 pub(super) struct FixedConnector {
-    inner: HttpsConnector<HttpConnector>,
+    inner: HttpsConnector<Dial>,
     target: Uri,
     limit: Duration,
 }
 
 impl FixedConnector {
-    pub(super) fn new(target: Uri, tls: &UpstreamTls, alpn: Alpn, limit: Duration) -> Self {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_keepalive(Some(Duration::from_secs(60)));
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls.config()).https_or_http();
-        let inner = match alpn {
-            Alpn::Any => builder.enable_all_versions().wrap_connector(http),
-            Alpn::Http1 => builder.enable_http1().wrap_connector(http),
-        };
+    pub(super) fn new(target: Uri, dial: Dial, tls: &UpstreamTls, alpn: Alpn, limit: Duration) -> Self {
+        let inner = HttpsConnector::from((dial, tls.config(alpn)));
         Self { inner, target, limit }
     }
 }

@@ -1,20 +1,40 @@
 //! hyper's errors in our words.
 
+use crate::forward::{DialError, Refused};
 use millpond_engine::{OriginError, OriginFault, Upstream};
 use std::error::Error;
 use std::io;
 
 /// Says what a failed request means: whose fault, and which phase.
 pub(super) fn classify(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -> OriginError {
+    if let Some(refused) = chain(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
+        let fault = if *refused == Refused::Ourselves { OriginFault::Loop } else { OriginFault::Refused };
+        return origin_error(upstream, fault, refused.to_string());
+    }
     let mut message = describe(error);
-    if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) =
-        chain(error).find_map(tls_error)
-    {
-        message.push_str(
-            " (TLS: nobody here vouches for its certificate; name its authority with --upstream-ca FILE)",
-        );
+    if let Some(way_out) = chain(error).find_map(tls_error).and_then(way_out) {
+        message.push_str(way_out);
     }
     origin_error(upstream, fault_of(error), message)
+}
+
+/// What whoever runs the server can do about `error`.
+fn way_out(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Some(
+            " (TLS: nobody here vouches for its certificate; name its authority with --upstream-ca FILE)",
+        ),
+        // The verifier's own error, for which rustls has no name.
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            Some(
+                " (TLS: its certificate is that of an authority, basicConstraints=CA:TRUE, which no server may show as its own; \
+                 make one with basicConstraints=CA:FALSE, or have the authority sign one for the server)",
+            )
+        }
+        _ => None,
+    }
 }
 
 /// The TLS error that `cause` is, or wraps: the layers below put it into an [`io::Error`], some of them twice.
@@ -37,6 +57,9 @@ fn fault_of(error: &hyper_util::client::legacy::Error) -> OriginFault {
     for cause in chain(error) {
         if tls_error(cause).is_some() {
             return OriginFault::Tls;
+        }
+        if cause.downcast_ref::<DialError>().is_some_and(DialError::is_unresolved) {
+            return OriginFault::Timeout;
         }
         if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
             return OriginFault::Timeout;

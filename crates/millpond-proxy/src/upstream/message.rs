@@ -46,6 +46,7 @@ pub(super) fn listen_for_interim(message: &mut Request<Outgoing>, interim: Inter
     hyper::ext::on_informational(message, move |response| {
         let mut head = ResponseHead::new(response.status());
         head.fields = own_fields(response.headers());
+        without_ours(&mut head.fields);
         interim(head);
     });
 }
@@ -115,8 +116,12 @@ pub(super) fn from_hyper(
 fn own_fields(map: &HeaderMap) -> Fields {
     let mut fields = from_header_map(map);
     remove_connection_fields(&mut fields);
-    fields.retain(|field| !OURS.iter().any(|name| field.is(name)));
     fields
+}
+
+/// Takes away the fields in which this proxy says something of its own.
+pub(super) fn without_ours(fields: &mut Fields) {
+    fields.retain(|field| !OURS.iter().any(|name| field.is(name)));
 }
 
 fn take_upgrade(on_upgrade: hyper::upgrade::OnUpgrade, place: Option<Place>) -> Upgrade {

@@ -5,6 +5,7 @@ mod body;
 mod client;
 mod connector;
 mod counted;
+mod dial;
 mod error;
 mod message;
 mod places;

@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Upstreams whose places are remembered before those not in use are forgotten.
+const MOST: usize = 1024;
+
 /// Held by an exchange until the last byte of its response.
 pub(super) type Place = OwnedSemaphorePermit;
 
@@ -48,6 +51,10 @@ impl Places {
     fn of(&self, upstream: &Upstream) -> Arc<Semaphore> {
         let url = format!("{}://{}", upstream.scheme, upstream.authority);
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if upstreams.len() >= MOST && !upstreams.contains_key(&url) {
+            // Those that nobody has a place of, or waits for one, are as good as new.
+            upstreams.retain(|_, places| Arc::strong_count(places) > 1);
+        }
         Arc::clone(upstreams.entry(url).or_insert_with(|| Arc::new(Semaphore::new(self.each))))
     }
 }

@@ -30,7 +30,19 @@ pub enum TlsError {
 
 /// TLS client settings shared by all connections to origins. Certificates are always verified.
 #[derive(Clone)]
-pub struct UpstreamTls(Arc<ClientConfig>);
+pub struct UpstreamTls {
+    any: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+}
+
+/// Which protocols are offered in the TLS handshake.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alpn {
+    /// HTTP/2, then HTTP/1.1.
+    Any,
+    /// HTTP/1.1 alone: a connection that will be upgraded.
+    Http1,
+}
 
 impl UpstreamTls {
     /// Loads the platform's roots and those in `upstream_ca`.
@@ -53,11 +65,16 @@ impl UpstreamTls {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self(Arc::new(config)))
+        let mut any = config.clone();
+        any.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { any: Arc::new(any), http1: Arc::new(config) })
     }
 
-    pub(super) fn config(&self) -> ClientConfig {
-        (*self.0).clone()
+    pub(super) fn config(&self, alpn: Alpn) -> Arc<ClientConfig> {
+        Arc::clone(match alpn {
+            Alpn::Any => &self.any,
+            Alpn::Http1 => &self.http1,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ mod access_log;
 mod companions;
 mod connections;
 mod exchange;
+mod forward;
 mod forwarding;
 mod hostile;
 mod hostile_rows;
@@ -14,6 +15,7 @@ mod methods;
 mod parts;
 mod replies;
 mod routing;
+mod rules;
 mod smuggling;
 mod standards;
 #[path = "../support/mod.rs"]

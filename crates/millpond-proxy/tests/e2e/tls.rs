@@ -75,6 +75,15 @@ async fn untrusted_origins_are_502_with_a_way_out() {
     }
 }
 
+/// What `openssl req -x509` makes with its defaults, given as `--upstream-ca`.
+#[tokio::test]
+async fn certificate_of_an_authority_as_a_servers_is_explained() {
+    let authority = Authority::new("localhost");
+    let origin = authority.origin_itself().await;
+    let text = proxy(&origin, &authority).get("/").await.problem(502);
+    assert!(text.contains("origin-tls") && text.contains("basicConstraints=CA:FALSE"), "{text}");
+}
+
 #[tokio::test]
 async fn plain_http_on_a_tls_port_is_a_502() {
     let plain = crate::support::Origin::start(|mut conn| async move {

@@ -4,12 +4,12 @@ use super::soon;
 use super::wire::{Message, Reader};
 use std::net::SocketAddr;
 use std::ops::Deref;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A connection to the proxy.
-pub struct Client {
-    pub stream: TcpStream,
+/// A connection to the proxy, or one that runs within it.
+pub struct Client<IO = TcpStream> {
+    pub stream: IO,
     reader: Reader,
 }
 
@@ -58,7 +58,28 @@ impl Client {
     pub async fn to(address: SocketAddr) -> Self {
         let stream = soon(TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// Asks for a tunnel and hands the connection out, when it was granted.
+    pub async fn tunnel(mut self, authority: &str) -> TcpStream {
+        let reply = self.connect(authority).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(self.reader.buf.is_empty(), "the tunnel speaks first");
+        self.stream
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
+    pub fn over(stream: IO) -> Self {
         Self { stream, reader: Reader::new() }
+    }
+
+    /// Asks for a tunnel.
+    pub async fn connect(&mut self, authority: &str) -> Reply {
+        self.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
+        let reply = self.head().await;
+        if reply.status == 200 { reply } else { self.finish(reply, "CONNECT").await }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {

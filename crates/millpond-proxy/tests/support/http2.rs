@@ -6,6 +6,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use std::future::poll_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -55,7 +56,11 @@ pub fn request_with(method: &str, path: &str, fields: &[(&'static str, &'static 
 
 impl Http2 {
     pub async fn to(proxy: &Proxy) -> Self {
-        let stream = soon(TcpStream::connect(proxy.address)).await.unwrap();
+        Self::over(soon(TcpStream::connect(proxy.address)).await.unwrap()).await
+    }
+
+    /// Over a connection that both sides know to be HTTP/2.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let (send, connection) = soon(h2::client::handshake(stream)).await.unwrap();
         Self { send, connection: tokio::spawn(connection) }
     }

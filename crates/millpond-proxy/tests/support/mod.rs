@@ -11,15 +11,24 @@ mod wire;
 
 pub use client::{Client, Reply};
 pub use origin::{Origin, Step, Then, step};
-pub use proxy::{Proxy, Setup, proxy, url_of};
+pub use proxy::{Proxy, START, Setup, names, proxy, url_of};
 pub use wire::Message;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Awaits `future`, and fails the test when it takes longer than anything here ever should.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("nothing came for 30 seconds")
+}
+
+/// A port at which nobody answers, nor will as long as the socket is held.
+pub fn closed_port() -> (tokio::net::TcpSocket, u16) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 /// Runs `test` on a runtime and a thread of its own: for callers whose runtime has a stopped clock.

@@ -4,8 +4,8 @@ use super::{Client, Origin, Reply};
 use millpond_config::{Config, SettingValue};
 use millpond_engine::ManualClock;
 use millpond_exchange::Timestamp;
-use millpond_proxy::{Running, Server, StartError};
-use std::net::SocketAddr;
+use millpond_proxy::{Names, Running, Server, StartError};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,9 +52,29 @@ impl Setup {
         Ok(Proxy { address: running.local_addr(), running: Some(running), clock })
     }
 
+    /// A forward proxy, for which every name is `127.0.0.1`.
+    pub fn forward(self) -> Proxy {
+        self.try_forward(names(|_| vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]))
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A forward proxy that resolves names with `names`.
+    pub fn try_forward(self, names: Names) -> Result<Proxy, StartError> {
+        let resolved = self.0.build().unwrap_or_else(|errors| panic!("{errors}"));
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
+        let server = Server::bind_forward_with(&resolved.config, Arc::clone(&clock) as _, names)?;
+        let running = server.start()?;
+        Ok(Proxy { address: running.local_addr(), running: Some(running), clock })
+    }
+
     pub fn start(self) -> Proxy {
         self.try_start().unwrap_or_else(|error| panic!("{error}"))
     }
+}
+
+/// A resolver that is told what to say.
+pub fn names(say: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Names {
+    Names::with(move |name| std::future::ready(Ok(say(&name))))
 }
 
 /// A running proxy; stopped when dropped.
@@ -77,6 +97,12 @@ impl Proxy {
     /// A GET with further field lines over a connection of its own.
     pub async fn get_with(&self, target: &str, more: &str) -> Reply {
         self.client().await.ask("GET", target, more).await
+    }
+
+    /// One of the process's figures.
+    pub fn figure(&self, name: &str) -> u64 {
+        let figures = self.running.as_ref().unwrap().figures();
+        figures.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no {name}: {figures:?}")).1
     }
 
     pub fn later(&self, seconds: u64) {
