@@ -1,11 +1,22 @@
 //! The command line, as typed.
 
+pub(crate) mod ca;
 pub(crate) mod cache;
+pub(crate) mod child;
+pub(crate) mod forward;
+pub(crate) mod record;
+pub(crate) mod serve;
+pub(crate) mod tape;
 
 use crate::settings::Settings;
+use ca::CaArgs;
 use cache::CacheArgs;
 use clap::{Args, Parser, Subcommand};
+use forward::{ProxyArgs, RunArgs};
+use record::{RecordArgs, ReplayArgs};
+use serve::ServeArgs;
 use std::path::PathBuf;
+use tape::TapeArgs;
 
 /// An HTTP cache for every place where the same request is made twice.
 #[derive(Debug, Parser)]
@@ -21,18 +32,34 @@ const EXAMPLES: &str = "\
 Examples:
   millpond serve --origin https://example.com         cache what the origin allows
   millpond --port 3000 --origin https://example.com   the short form: keeps every successful GET
+  millpond proxy                                      a forward proxy: HTTP_PROXY=http://127.0.0.1:3142
+  millpond record --tape tapes -- pytest              run a command, and keep every exchange it makes
+  millpond replay --tape tapes -- pytest              run it again, without the network
   millpond cache purge --tag product-7                remove what is stored
   millpond demo                                       see it work in ten seconds
   millpond explain https://example.com/               why a URL would hit, miss or be refused
 
-Exit codes: 0 success, 1 failure while running, 2 wrong usage, 78 wrong configuration.";
+Exit codes: 0 success, 1 failure while running, 2 wrong usage, 78 wrong configuration. With `-- CMD` the exit code is \
+that of CMD; 125 stands for a failure of millpond itself, 126 and 127 for a CMD that cannot be run or found.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Cache in front of one or many origins
     Serve(ServeArgs),
+    /// Cache between clients and the internet: a forward proxy
+    Proxy(ProxyArgs),
+    /// Record every exchange on tape
+    Record(RecordArgs),
+    /// Answer from tapes, without any network
+    Replay(ReplayArgs),
+    /// Run a command behind the forward proxy
+    Run(RunArgs),
     /// Look at, purge, fill, check and save what is stored on disk
     Cache(CacheArgs),
+    /// Look at, convert, merge, redact and check tapes
+    Tape(TapeArgs),
+    /// The certificate authority for opening TLS, and how clients come to trust it
+    Ca(CaArgs),
     /// A slow sample origin and the proxy in one, to see it work in ten seconds
     Demo(DemoArgs),
     /// Tell why a URL would hit, miss or be refused
@@ -147,63 +174,6 @@ impl CommonArgs {
         settings.set_some("--default-ttl", "policy.default_ttl", self.default_ttl.clone());
         settings.set_some("--force-cache", "policy.force_cache", self.force_cache.clone());
         settings.set_path("--upstream-ca", "upstream_ca", self.upstream_ca.as_deref());
-        settings
-    }
-}
-
-/// Cache in front of one or many origins.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  millpond serve --origin https://example.com
-  millpond serve --origin http://127.0.0.1:8000 --listen 127.0.0.1:0 --default-ttl 60s
-  millpond serve --origin https://example.com --cache-dir /var/cache/millpond
-  millpond serve --config millpond.toml --access-log access.log --access-log-format json")]
-pub(crate) struct ServeArgs {
-    /// Origin to cache: http or https, a host, and optionally a path that goes before every request's
-    #[arg(long, value_name = "URL")]
-    origin: Option<String>,
-    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:3000]
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<String>,
-    #[command(flatten)]
-    common: CommonArgs,
-    /// Send the client's Host to the origin, and keep what is stored apart by it
-    #[arg(long)]
-    preserve_host: bool,
-    /// Serve what is stored at any age, and fetch nothing
-    #[arg(long)]
-    offline: bool,
-    /// Worker threads; 0 is one for each core
-    #[arg(long, value_name = "N")]
-    workers: Option<u32>,
-    /// File for the access log
-    #[arg(long, value_name = "FILE")]
-    access_log: Option<PathBuf>,
-    /// Format of the access log: text or json
-    #[arg(long, value_name = "FORMAT")]
-    access_log_format: Option<String>,
-    /// Keep the access log off the console
-    #[arg(long)]
-    no_access_log_console: bool,
-    /// How much millpond says about itself: error, warn, info, debug, trace
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
-}
-
-impl From<ServeArgs> for Settings {
-    fn from(args: ServeArgs) -> Self {
-        let mut settings = args.common.settings();
-        settings.set_some("--origin", "origin", args.origin);
-        settings.set_some("--listen", "listen", args.listen);
-        settings.set_some("--workers", "workers", args.workers.map(|workers| workers.to_string()));
-        settings.set_path("--access-log", "access_log.file", args.access_log.as_deref());
-        settings.set_some("--access-log-format", "access_log.format", args.access_log_format);
-        settings.set_some("--log-level", "log.level", args.log_level);
-        settings.switch("--preserve-host", "preserve_host", args.preserve_host);
-        settings.switch("--offline", "offline", args.offline);
-        let console = args.no_access_log_console.then(|| "false".to_owned());
-        settings.set_some("--no-access-log-console", "access_log.console", console);
         settings
     }
 }

@@ -1,7 +1,7 @@
 //! What the command line sets, on its way into the configuration.
 
 use crate::failure::Failure;
-use millpond::config::{Config, Resolved};
+use millpond::config::{Config, Resolved, SettingValue};
 use std::path::{Path, PathBuf};
 
 /// Values with the rank of the command line, each with the option it came from.
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Settings {
     file: Option<PathBuf>,
     preset: Option<String>,
-    default_preset: Option<&'static str>,
-    values: Vec<(String, String, String)>,
+    defaults: Vec<(&'static str, &'static str)>,
+    values: Vec<(String, String, SettingValue)>,
     assigned: Vec<(String, String)>,
     malformed: Vec<String>,
 }
@@ -22,7 +22,14 @@ impl Settings {
 
     /// Sets the value at `path`, typed as `option`.
     pub fn set(&mut self, option: &str, path: &str, value: String) {
-        self.values.push((option.to_owned(), path.to_owned(), value));
+        self.values.push((option.to_owned(), path.to_owned(), value.into()));
+    }
+
+    /// Sets the list at `path`, where any was typed.
+    pub fn set_list(&mut self, option: &str, path: &str, values: Vec<String>) {
+        if !values.is_empty() {
+            self.values.push((option.to_owned(), path.to_owned(), values.into()));
+        }
     }
 
     pub fn set_some(&mut self, option: &str, path: &str, value: Option<String>) {
@@ -39,9 +46,9 @@ impl Settings {
         self.set_some(option, path, on.then(|| "true".to_owned()));
     }
 
-    /// The preset where no layer chooses one.
-    pub fn default_preset(&mut self, name: &'static str) {
-        self.default_preset = Some(name);
+    /// The value at `path` where no layer has one, in place of the built-in default. The preset may be given so too.
+    pub fn fall_back(&mut self, path: &'static str, value: &'static str) {
+        self.defaults.push((path, value));
     }
 
     /// Takes `PATH=VALUE` assignments, which are stronger than the options for single settings.
@@ -68,11 +75,11 @@ impl Settings {
         if let Some(preset) = &self.preset {
             builder = builder.preset(preset);
         }
-        if let Some(preset) = self.default_preset {
-            builder = builder.default("preset", preset);
+        for (path, value) in &self.defaults {
+            builder = builder.default(path, *value);
         }
         for (option, path, value) in &self.values {
-            builder = builder.set_flag(option, path, value.as_str());
+            builder = builder.set_flag(option, path, value.clone());
         }
         for (path, value) in &self.assigned {
             builder = builder.set_flag("--set", path, value.as_str());

@@ -25,11 +25,17 @@ pub use millpond_engine as engine;
 pub use millpond_exchange as exchange;
 /// The HTTP/1.1 and HTTP/2 server side.
 pub use millpond_front as front;
+/// TLS opened on request.
+pub use millpond_intercept as intercept;
 /// The rules of caching.
 pub use millpond_policy as policy;
 /// Listeners, routes, the way to the origins.
 pub use millpond_proxy as proxy;
+/// Directories of tapes: recording and replay.
+pub use millpond_recorder as recorder;
 /// Where responses are kept.
 pub use millpond_store as store;
 /// What is kept on disk: the store behind the memory tier, and looking into it from outside.
 pub use millpond_store_sqlite as sqlite;
+/// Tapes and their formats.
+pub use millpond_tape as tape;

@@ -1,5 +1,6 @@
 //! The command line of `millpond cache`, as typed.
 
+use super::tape::OutArgs;
 use super::{CommonArgs, PlaceArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -35,8 +36,10 @@ pub(crate) enum CacheAction {
     Verify(VerifyArgs),
     /// Save the cache while servers go on using it
     Backup(BackupArgs),
-    /// Take over the responses of an older caching proxy from its directory of JSON files
+    /// Take over the responses of an older caching proxy, or those on a tape
     Import(ImportArgs),
+    /// Write what is stored on a tape
+    Export(ExportArgs),
 }
 
 /// List what is stored.
@@ -232,7 +235,7 @@ pub(crate) struct BackupArgs {
     pub place: PlaceArgs,
 }
 
-/// Take over the responses of an older caching proxy.
+/// Take over responses from elsewhere.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The directory holds a file for each response, called by the SHA-256 of `GET|` and the URL with `.json` at its end: a JSON \
@@ -240,21 +243,49 @@ object with `status`, `reason`, `headers` (pairs of name and value) and `body` (
 its URL, so the URLs come from a list, one a line. What the cache would not store today is not taken over; the preset is \
 caching-proxy unless another is chosen.
 
+With --tape, the responses to GET on a tape of `millpond record`, mitmproxy or a HAR: as they were recorded, and as far as a \
+cache with this configuration would have stored them then. What was redacted stays redacted.
+
 Examples:
   millpond cache import ~/.cache/caching-proxy --urls urls.txt
+  millpond cache import --tape recording.har --default-ttl 7d
   millpond cache import ~/.cache/caching-proxy --urls urls.txt --default-ttl 7d
 
 Exit codes: 0 success, 1 a file could not be read, 2 wrong usage, 78 wrong configuration.")]
 pub(crate) struct ImportArgs {
     /// The directory with the JSON files
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "tape")]
+    pub dir: Option<PathBuf>,
     /// File with the URLs, one a line; - for standard input
-    #[arg(long, value_name = "FILE")]
-    pub urls: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "tape")]
+    pub urls: Option<PathBuf>,
+    /// The tape, or a directory of tapes, instead
+    #[arg(long, value_name = "TAPE", conflicts_with_all = ["dir", "urls"])]
+    pub tape: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub common: CommonArgs,
+}
+
+/// Write what is stored on a tape.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every whole response to GET, with the request fields that it varies on; credentials among these are not kept, and so not \
+written. The format is told from the ending of OUT (.mitm, .flow, .flows; .json, .jsonl; .har), unless --format is given.
+
+Examples:
+  millpond cache export cache.har
+  millpond cache export - --format json --prefix https://example.com/ | jq .request.url
+
+Exit codes: 0 success, 1 there is no cache, or it cannot be read, or the tape not be written, 2 wrong usage.")]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub out: OutArgs,
+    /// Only URLs that begin with this
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }

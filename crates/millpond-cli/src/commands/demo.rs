@@ -1,6 +1,6 @@
 //! `millpond demo`: origin and proxy in one, and a few requests that show what a cache does.
 
-use super::serve::{Signals, announce};
+use super::door::{Signals, announce};
 use super::{print, runtime};
 use crate::args::DemoArgs;
 use crate::demo_origin;

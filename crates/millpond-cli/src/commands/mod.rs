@@ -1,12 +1,22 @@
 //! One module for each command.
 
+mod authority;
+mod behind;
+pub(crate) mod ca;
 pub(crate) mod cache;
+mod child;
 pub(crate) mod config;
 pub(crate) mod demo;
+mod door;
 pub(crate) mod explain;
+pub(crate) mod forward;
 pub(crate) mod generate;
+mod progress;
+pub(crate) mod record;
 pub(crate) mod serve;
+pub(crate) mod tape;
 mod target;
+mod totals;
 
 use crate::failure::Failure;
 use std::io::{self, Write as _};

@@ -7,6 +7,10 @@ use std::path::Path;
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
+    &["proxy"],
+    &["record"],
+    &["replay"],
+    &["run"],
     &["cache"],
     &["cache", "ls"],
     &["cache", "show"],
@@ -16,6 +20,19 @@ const COMMANDS: &[&[&str]] = &[
     &["cache", "verify"],
     &["cache", "backup"],
     &["cache", "import"],
+    &["cache", "export"],
+    &["tape"],
+    &["tape", "ls"],
+    &["tape", "show"],
+    &["tape", "convert"],
+    &["tape", "merge"],
+    &["tape", "redact"],
+    &["tape", "verify"],
+    &["ca"],
+    &["ca", "path"],
+    &["ca", "show"],
+    &["ca", "env"],
+    &["ca", "docker-args"],
     &["demo"],
     &["explain"],
     &["config"],
@@ -50,7 +67,7 @@ fn listed(help: &str) -> Vec<&str> {
 #[test]
 fn every_command_is_looked_at_here() {
     let top = help(&[]);
-    let inner = ["cache", "config"].map(|group| (group, help(&[group])));
+    let inner = ["cache", "tape", "ca", "config"].map(|group| (group, help(&[group])));
     let mut all: Vec<Vec<&str>> = vec![vec![]];
     for name in listed(&top) {
         all.push(vec![name]);
@@ -66,11 +83,13 @@ fn the_reference_page_is_up_to_date() {
     let mut page = String::from(
         "# Command line\n\nThis page is made from the program's own help; `UPDATE_DOCS=1 cargo test -p millpond-cli` writes it.\n\n\
          Standard output carries data, and for a server its first and only line, `listening on http://ADDR`; logs and\n\
-         errors go to standard error. Settings that have no option of their own are given with `--set`, in the\n\
+         errors go to standard error. With `-- CMD` standard output is CMD's alone. Settings that have no option of their own are given with `--set`, in the\n\
          environment or in a file: see [configuration](configuration.md).\n\n\
          | exit code | meaning |\n|---|---|\n| 0 | success; a server that was stopped by SIGTERM or SIGINT |\n\
          | 1 | failure while running: a port in use, an origin that cannot be reached, a mistake found by `cache verify` |\n| 2 | wrong usage |\n\
-         | 78 | wrong configuration |\n\n\
+         | 78 | wrong configuration |\n\
+         | any | of `run`, and of `record` and `replay` with `-- CMD`: that of CMD; 128 and the signal's number when a signal ended it |\n\
+         | 125 | there, a failure of millpond itself |\n| 126, 127 | there, CMD cannot be run, CMD is not found |\n\n\
          SIGTERM and SIGINT let requests in flight finish, at most for `limits.drain_timeout`. SIGUSR1 logs the counters.\n",
     );
     for command in COMMANDS {

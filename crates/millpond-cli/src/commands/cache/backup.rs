@@ -1,9 +1,9 @@
 //! `millpond cache backup`.
 
-use super::progress::Progress;
 use super::{Cache, count};
 use crate::args::cache::BackupArgs;
 use crate::commands::print;
+use crate::commands::progress::Progress;
 use crate::failure::Failure;
 use std::process::ExitCode;
 

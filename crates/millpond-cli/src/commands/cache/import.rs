@@ -1,22 +1,16 @@
 //! `millpond cache import`: takes over the responses of an older caching proxy, which kept each in a JSON file whose name
 //! is the SHA-256 of `GET|` and the URL.
 
-use super::progress::Progress;
-use super::{Cache, count, lines_of, settle};
+use super::{Cache, admit, count, import_tape, lines_of, settle};
 use crate::args::cache::ImportArgs;
+use crate::commands::progress::Progress;
 use crate::commands::{print, runtime};
 use crate::failure::Failure;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use millpond::config::Query;
-use millpond::engine::{Clock as _, SystemClock};
-use millpond::exchange::{
-    Fields, Key, KeyParts, QueryRules, RequestHead, ResponseHead, StatusCode, Timestamp, url,
-};
-use millpond::policy::{self, Reason, RequestFacts, Times};
-use millpond::proxy::profile_for;
+use millpond::exchange::{Fields, RequestHead, ResponseHead, StatusCode, Timestamp, url};
+use millpond::policy::{self, Reason, Times};
 use millpond::sqlite::SqliteStore;
-use millpond::store::{NewEntry, Store as _};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -24,12 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 /// Bytes that may wait to be written before more is read: far less than what a store lets wait.
-const MOST_WAITING: u64 = 8 << 20;
+pub(super) const MOST_WAITING: u64 = 8 << 20;
 /// What an entry holds beyond its body, about.
-const OVERHEAD: u64 = 4096;
+pub(super) const OVERHEAD: u64 = 4096;
 
 /// One file of the older program.
 #[derive(Deserialize)]
@@ -67,17 +61,25 @@ struct Summary {
 /// Takes over every response that a URL of the list names.
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let mut settings = args.common.settings();
-    settings.default_preset("caching-proxy");
+    if args.tape.is_none() {
+        settings.fall_back("preset", "caching-proxy");
+    }
     let cache = Cache::named_by(&settings)?;
-    let urls = lines_of(&args.urls)?;
-    let mut files = files_of(&args.dir)?;
+    if let Some(tape) = &args.tape {
+        return import_tape::run(&cache, tape, args.json);
+    }
+    let (Some(dir), Some(urls)) = (&args.dir, &args.urls) else {
+        return Err(Failure::Usage("name a directory and its --urls, or a --tape".into()));
+    };
+    let urls = lines_of(urls)?;
+    let mut files = files_of(dir)?;
     let store = cache.open()?;
     let mut progress = Progress::new("imported");
     let mut summary = Summary::default();
     runtime()?.block_on(async {
         let mut waiting = 0;
         for (done, line) in urls.iter().enumerate() {
-            match import(&cache, &store, &args.dir, line, &mut files).await? {
+            match import(&cache, &store, dir, line, &mut files).await? {
                 Ok(bytes) => {
                     summary.imported += 1;
                     waiting += bytes + OVERHEAD;
@@ -130,35 +132,13 @@ async fn import(
     let (scheme, authority, path) =
         url::split(&normal).map_err(|error| Failure::Usage(format!("{line}: {error}")))?;
     let request = RequestHead { scheme, ..RequestHead::get(authority, path) };
-    let profile = profile_for(&cache.config, &request);
     let times = Times { request_time: at, response_time: at };
-    let facts = RequestFacts::of(&request);
-    let admitted = match policy::admit(&request, &facts, &head, times, None, &profile) {
-        Ok(admitted) => admitted,
-        Err(reason) => return Ok(Err(Left::Refused(reason))),
-    };
-    let key = key_of(&request, &cache.config.query);
-    let stored = store.variants(&key).await?;
-    if stored
-        .entries
-        .iter()
-        .any(|entry| entry.record.same_selectors(&admitted.record) && entry.record.response_time >= at)
-    {
-        return Ok(Err(Left::Older));
-    }
-    let now = SystemClock.now();
-    let ttl = policy::time_to_live(&admitted.record, now, &profile);
-    let from_now = Duration::from_secs(ttl.unsigned_abs());
-    let new = NewEntry {
-        key,
-        fresh_until: if ttl < 0 { now.saturating_sub(from_now) } else { now.saturating_add(from_now) },
-        record: admitted.record,
-        head: admitted.head,
-        announced_len: Some(body.len() as u64),
-        epoch: store.epoch(),
-    };
     let length = body.len() as u64;
-    let mut writer = store.writer(new).await?;
+    let mut writer = match admit::begin(cache, store, &request, &head, times, length).await? {
+        Ok(writer) => writer,
+        Err(admit::Left::Older) => return Ok(Err(Left::Older)),
+        Err(admit::Left::Refused(reason)) => return Ok(Err(Left::Refused(reason))),
+    };
     if !body.is_empty() {
         writer.write(body.into()).await?;
     }
@@ -174,16 +154,6 @@ fn file_name(url: &str) -> String {
         let _ = write!(name, "{byte:02x}");
     }
     name + ".json"
-}
-
-/// The key under which a server with these settings looks for the response.
-fn key_of(request: &RequestHead, query: &Query) -> Key {
-    let names = |list: &[millpond::config::NamePattern]| -> Vec<String> {
-        list.iter().map(|name| name.as_str().to_owned()).collect()
-    };
-    let rules =
-        QueryRules { sort: query.sort, drop: names(&query.drop), keep: query.keep.as_deref().map(names) };
-    KeyParts::of(request).with_query(&rules).to_key()
 }
 
 /// The response in a file, and when it was saved.

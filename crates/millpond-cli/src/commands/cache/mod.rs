@@ -3,10 +3,12 @@
 //!
 //! What lives here: finding and opening the cache that the settings name, and what the subcommands print alike.
 
+mod admit;
 mod backup;
+mod export;
 mod import;
+mod import_tape;
 mod ls;
-mod progress;
 mod purge;
 mod show;
 mod stats;
@@ -44,6 +46,7 @@ pub(crate) fn run(action: CacheAction) -> Result<ExitCode, Failure> {
         CacheAction::Verify(args) => verify::run(&args),
         CacheAction::Backup(args) => backup::run(&args),
         CacheAction::Import(args) => import::run(&args),
+        CacheAction::Export(args) => export::run(&args),
     }
 }
 
@@ -169,6 +172,6 @@ fn size(bytes: u64) -> String {
 }
 
 /// `1 entry`, `2 entries`.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -1,9 +1,9 @@
 //! `millpond cache verify`.
 
-use super::progress::Progress;
 use super::{Cache, count};
 use crate::args::cache::VerifyArgs;
 use crate::commands::print;
+use crate::commands::progress::Progress;
 use crate::failure::Failure;
 use millpond::engine::{Clock as _, SystemClock};
 use millpond::sqlite::{Finding, Verified, verify};

@@ -1,9 +1,9 @@
 //! `millpond cache warm`: fetches URLs the way clients would, through a server of our own.
 
-use super::progress::Progress;
 use super::{Cache, lines_of};
 use crate::args::cache::WarmArgs;
 use crate::client::{Client, Fetched};
+use crate::commands::progress::Progress;
 use crate::commands::target::request;
 use crate::commands::{print, runtime};
 use crate::failure::Failure;

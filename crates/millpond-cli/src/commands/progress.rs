@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// The line; taken away when dropped.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: &'static str,
     next: Instant,
     terminal: bool,
