@@ -6,14 +6,17 @@
 mod abuse;
 mod bench;
 mod client;
+mod clients;
 mod conformance;
 mod deny;
 mod fuzz;
 mod http2;
 mod instructions;
+mod interception;
 mod process;
 mod soak;
 mod store;
+mod tapes;
 mod target;
 mod test;
 mod tools;
@@ -45,8 +48,14 @@ enum Task {
     Soak(soak::Options),
     /// What hostile clients do, beside an ordinary one that must not suffer
     Abuse(abuse::Options),
+    /// Real clients through the forward proxy, with their origin and without it
+    Clients(clients::Options),
     /// What the store on disk promises, shown at full size
     Store(store::Options),
+    /// Many clients of many hosts through an intercepting replay, which must not grow
+    Interception(interception::Options),
+    /// Large tapes, and replay beside mitmproxy's
+    Tapes(tapes::Options),
     /// Run every fuzz target for a while
     Fuzz(fuzz::Options),
     /// Only install the tools that `test` needs
@@ -61,7 +70,10 @@ fn main() -> ExitCode {
         Task::Instructions(options) => instructions::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Abuse(options) => abuse::run(&options),
+        Task::Clients(options) => clients::run(&options),
         Task::Store(options) => store::run(&options),
+        Task::Interception(options) => interception::run(&options),
+        Task::Tapes(options) => tapes::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Tools => tools::install_all(),
     };

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{abuse, bench, conformance, deny, fuzz, instructions, process, soak, tools, workspace};
+use crate::{
+    abuse, bench, clients, conformance, deny, fuzz, instructions, interception, process, soak, tapes, tools,
+    workspace,
+};
 
 /// The longest one step of the compiler or of the tests may take.
 const STEP_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -45,6 +48,12 @@ enum Step {
     Build,
     /// The published HTTP cache test suite
     Conformance,
+    /// Real clients through the forward proxy
+    Clients,
+    /// Many clients of many hosts through an intercepting replay
+    Interception,
+    /// Large tapes, a tenth of them, and replay beside mitmproxy's
+    Tapes,
     /// A short run of every fuzz target
     Fuzz,
     /// Instructions for a hit and the like, beside the committed figures
@@ -135,6 +144,9 @@ impl Step {
             Self::Doctest => cargo(&["test", "--locked", "--workspace", "--doc"]),
             Self::Build => workspace::release_binary().map(drop),
             Self::Conformance => conformance::run_over_each_store(),
+            Self::Clients => clients::run(&clients::Options::default()),
+            Self::Interception => interception::run(&interception::Options::quick()),
+            Self::Tapes => tapes::run(&tapes::Options::quick()),
             Self::Fuzz => fuzz::run(&fuzz::Options { seconds: options.fuzz_seconds, target: None }),
             Self::Instructions => instructions::run(&instructions::Options::default()),
             Self::Soak => soak::run(&soak::Options { minutes: 1, binary: None }),
@@ -153,10 +165,13 @@ fn fmt() -> Result<()> {
 }
 
 fn unit() -> Result<()> {
-    if tools::find("cargo-nextest").is_ok() {
-        return cargo(&["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
-    }
-    cargo(&["test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
+    let arguments: &[&str] = if tools::find("cargo-nextest").is_ok() {
+        &["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]
+    };
+    let python = tools::mitmproxy()?.join("python");
+    process::run(workspace::cargo().args(arguments).env("MITMPROXY_PYTHON", python), STEP_LIMIT)
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

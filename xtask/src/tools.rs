@@ -48,7 +48,14 @@ pub const CLIENTS: &[Tool] = &[
     tool("python3", "python3"),
     tool("git", "git"),
     tool("cc", "build-essential"),
+    tool("openssl", "openssl"),
+    tool("certutil", "libnss3-tools"),
+    tool("strace", "strace"),
 ];
+
+/// What the runs with package managers need: what makes a repository, and pip.
+pub const PACKAGES: &[Tool] =
+    &[tool("dpkg-scanpackages", "dpkg-dev"), tool("gpg", "gnupg"), tool("pip3", "python3-pip")];
 
 /// Run by the shell as root, with the packages as arguments.
 ///
@@ -69,11 +76,11 @@ apt-get -q -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
 
 /// Installs everything that `cargo xtask test` needs besides cargo itself.
 pub fn install_all() -> Result<()> {
-    install(&[CLIENTS, CONFORMANCE, BENCH, INSTRUCTIONS])?;
+    install(&[CLIENTS, CONFORMANCE, BENCH, INSTRUCTIONS, PACKAGES])?;
     for (program, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
         install_component(program, component)?;
     }
-    Ok(())
+    mitmproxy().map(drop)
 }
 
 /// Adds a part of the Rust toolchain that a minimal installation leaves out.
@@ -91,16 +98,20 @@ pub fn install(groups: &[&[Tool]]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    println!("installing Debian packages: {}", missing.join(" "));
-    let mut command = as_root(&missing)?;
-    command.args(["sh", "-c", INSTALL, "install"]).args(&missing);
-    process::run(&mut command, INSTALL_LIMIT)
-        .with_context(|| format!("install these Debian packages yourself: {}", missing.join(" ")))?;
+    install_packages(&missing)?;
     let left = self::missing(groups);
     if !left.is_empty() {
         bail!("these Debian packages were installed, yet their programs are not found: {}", left.join(" "));
     }
     Ok(())
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    println!("installing Debian packages: {}", packages.join(" "));
+    let mut command = as_root(packages)?;
+    command.args(["sh", "-c", INSTALL, "install"]).args(packages);
+    process::run(&mut command, INSTALL_LIMIT)
+        .with_context(|| format!("install these Debian packages yourself: {}", packages.join(" ")))
 }
 
 fn missing(groups: &[&[Tool]]) -> Vec<&'static str> {
@@ -140,6 +151,30 @@ pub fn find(program: &str) -> Result<PathBuf> {
 fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+/// The version of mitmproxy whose files and replay are compared with ours: the newest for the Python of Debian 12.
+const MITMPROXY: &str = "mitmproxy==11.0.2";
+
+/// The directory of mitmproxy's programs, `python` among them; installed from PyPI when it is not there.
+pub fn mitmproxy() -> Result<PathBuf> {
+    let home = workspace::scratch("tools")?.join("mitmproxy");
+    let bin = home.join("bin");
+    if is_executable(&bin.join("mitmdump")) {
+        return Ok(bin);
+    }
+    println!("installing {MITMPROXY} into {}", home.display());
+    let python = find("python3")?;
+    // Debian keeps what a virtual environment begins with in a package of its own, which has no program.
+    let whole = Command::new(&python).args(["-c", "import ensurepip, venv"]).output()?;
+    if !whole.status.success() {
+        install_packages(&["python3-venv"])?;
+    }
+    process::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&home), INSTALL_LIMIT)?;
+    let mut command = Command::new(bin.join("pip"));
+    command.args(["-q", "--disable-pip-version-check", "install", MITMPROXY]);
+    process::run(&mut command, INSTALL_LIMIT)?;
+    Ok(bin)
 }
 
 /// Finds a cargo subcommand, or builds it into the build directory.
