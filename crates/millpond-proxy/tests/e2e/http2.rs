@@ -273,7 +273,7 @@ async fn requests_in_flight_finish_when_the_server_stops() {
     // The word that no further request is taken is on its way to this client, too.
     let told = async {
         while poll_fn(|cx| client.send.poll_ready(cx)).await.is_ok() {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     soon(told).await;
