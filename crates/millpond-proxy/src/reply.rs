@@ -72,13 +72,15 @@ fn wire_head(head: &AnswerHead, replace_age: bool, route: &Route) -> WireHead {
     wire
 }
 
-fn push_status(wire: &mut WireHead, status: &CacheStatus<'_>) {
+/// Appends our member of Cache-Status (RFC 9211).
+pub(crate) fn push_status(wire: &mut WireHead, status: &CacheStatus<'_>) {
     let mut text = Vec::with_capacity(64);
     status.write(&mut text);
     push(wire, "Cache-Status", &text);
 }
 
-fn push(wire: &mut WireHead, name: &str, value: impl AsRef<[u8]>) {
+/// Appends a field; one that cannot be sent is left out, and told of.
+pub(crate) fn push(wire: &mut WireHead, name: &str, value: impl AsRef<[u8]>) {
     if let Err(error) = wire.push(name, value) {
         tracing::warn!(name, %error, "field left out of a reply");
     }

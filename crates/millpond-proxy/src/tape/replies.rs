@@ -3,7 +3,7 @@
 use super::playback::answer_body;
 use crate::note::Note;
 use crate::problem::Problem;
-use crate::reply::own_reply;
+use crate::reply::{own_reply, push, push_status};
 use millpond_exchange::{Body, ResponseHead, StatusCode};
 use millpond_front::{Reply, WireHead};
 use millpond_policy::{CacheStatus, Forward};
@@ -73,16 +73,4 @@ fn wire_head(head: &ResponseHead) -> WireHead {
         wire.copy(&head.fields);
     }
     wire
-}
-
-fn push_status(wire: &mut WireHead, status: &CacheStatus<'_>) {
-    let mut text = Vec::with_capacity(64);
-    status.write(&mut text);
-    push(wire, "Cache-Status", &text);
-}
-
-fn push(wire: &mut WireHead, name: &str, value: impl AsRef<[u8]>) {
-    if let Err(error) = wire.push(name, value) {
-        tracing::warn!(name, %error, "field left out of a reply");
-    }
 }
