@@ -271,19 +271,21 @@ fn sample(
     work: impl FnOnce() -> Result<Run>,
 ) -> Result<Sample> {
     let of = || format!("{} with {case}", server.kind.name());
-    let before = cpu(&server.pids())?;
+    let (before, machine_before) = (cpu(&server.pids())?, machine_cpu()?);
     let run = work().with_context(of)?;
     std::thread::sleep(after);
     let used = cpu(&server.pids())?.checked_sub(before).with_context(|| format!("{} restarted", of()))?;
-    let microseconds = used.as_secs_f64() * 1e6;
+    let machine = machine_cpu()?.saturating_sub(machine_before);
+    let for_each = |time: Duration| time.as_secs_f64() * 1e6 / run.requests as f64;
     Ok(Sample {
         round,
         server: server.kind,
         case,
         requests: run.requests,
         seconds: run.seconds,
-        cpu_us: microseconds / run.requests as f64,
+        cpu_us: for_each(used),
         busy: used.as_secs_f64() / run.seconds,
+        machine_us: for_each(machine),
     })
 }
 
@@ -295,12 +297,36 @@ pub fn cpu(roots: &[u32]) -> Result<Duration> {
         ticks +=
             process::tree(root).into_iter().filter_map(process::stat).map(|stat| stat.ticks).sum::<u64>();
     }
-    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+    Ok(of_ticks(ticks))
+}
+
+/// The CPU time of everything on this machine so far, the kernel's work for nobody in particular included.
+fn machine_cpu() -> Result<Duration> {
+    let text = std::fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
+    Ok(of_ticks(busy_ticks(&text).context("/proc/stat has no line for all cores")?))
+}
+
+/// Ticks in which some core worked: user, nice, system, irq and softirq of the line for all cores (proc(5)).
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    Some([0, 1, 2, 5, 6].iter().filter_map(|at| ticks.get(*at)).sum())
+}
+
+fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_that_no_core_worked_is_not_counted() {
+        // user nice system idle iowait irq softirq steal
+        assert_eq!(busy_ticks("cpu  1 2 4 1000 2000 8 16 4000 0 0\ncpu0 9 9 9 9 9 9 9 9 9 9"), Some(31));
+        assert_eq!(busy_ticks("cpu0 1 2 3 4 5 6 7"), None);
+    }
 
     #[test]
     fn lists_of_cores_are_read() {

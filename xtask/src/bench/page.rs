@@ -144,8 +144,9 @@ fn conditions(out: &mut String, report: &Report) {
         format_args!(
             "Every server has one core, an access log in a file and its counters on; {} connections, {} s for each \
              measurement, the order changing from round to round. CPU: microseconds of all of a server's processes for \
-             each request, the median of the rounds with the least and the most. Ratio: millpond's CPU over this \
-             server's, the geometric mean of the pairs of each round with its 95 % interval (Student's t of the \
+             each request, the median of the rounds with the least and the most. Machine: the median of the same for \
+             everything that runs, load and origin and the kernel's work on their side included: a server that leaves \
+             sending to the kernel is not charged with it, and it shows here. Ratio: millpond's CPU over this server's, the geometric mean of the pairs of each round with its 95 % interval (Student's t of the \
              logarithms); below 1 millpond takes less, in bold where the whole \
              interval is. `bare` is no cache: it answers from memory and does nothing else.\n",
             report.connections(),
@@ -156,9 +157,18 @@ fn conditions(out: &mut String, report: &Report) {
 
 fn table(out: &mut String, report: &Report, case: &str, title: &str) {
     let title: String = title[..1].to_uppercase() + &title[1..];
-    push(out, format_args!("## {title}\n\n| | CPU, µs | millpond/this | pairs |\n|---|---|---|---|"));
+    push(
+        out,
+        format_args!(
+            "## {title}\n\n| | CPU, µs | machine, µs | requests/s | millpond/this | pairs |\n|---|---|---|---|---|---|"
+        ),
+    );
     for kind in report.kinds(case) {
-        let Some(cpu) = report.cpu(case, kind) else { continue };
+        let (Some(cpu), Some(machine), Some(rate)) =
+            (report.cpu(case, kind), report.machine(case, kind), report.rate(case, kind))
+        else {
+            continue;
+        };
         let ratio = report.ratio(case, kind).filter(|_| kind != Kind::Millpond);
         let (ratio, pairs) = ratio.map_or_else(
             || (String::new(), String::new()),
@@ -167,7 +177,8 @@ fn table(out: &mut String, report: &Report, case: &str, title: &str) {
                 (format!("{mark}{ratio}{mark}"), ratio.pairs.to_string())
             },
         );
-        push(out, format_args!("| {} | {cpu} | {ratio} | {pairs} |", kind.name()));
+        let (machine, rate) = (machine.median, rate.median);
+        push(out, format_args!("| {} | {cpu} | {machine:.2} | {rate:.0} | {ratio} | {pairs} |", kind.name()));
     }
     out.push('\n');
 }
@@ -225,8 +236,8 @@ mod tests {
             "Written by `cargo xtask bench --report x.md` on 2026-01-02",
             "](x.svg)",
             "## Hits of 1 KiB",
-            "| millpond | 5.50 (5.00..6.00) |  |  |",
-            "| nginx | 11.00 (10.00..12.00) | **0.50 [0.50, 0.50]** | 2 |",
+            "| millpond | 5.50 (5.00..6.00) | 11.00 | 1 |  |  |",
+            "| nginx | 11.00 (10.00..12.00) | 22.00 | 1 | **0.50 [0.50, 0.50]** | 2 |",
             "| nginx | 3.0 |",
             "| processor | fast |",
             "| nginx | 1.2.3 |",

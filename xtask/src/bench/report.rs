@@ -25,6 +25,8 @@ pub struct Sample {
     pub cpu_us: f64,
     /// The part of its core that was used.
     pub busy: f64,
+    /// CPU microseconds of the whole machine for each request: load, origin and kernel included.
+    pub machine_us: f64,
 }
 
 /// What is asked for: a table of its own.
@@ -142,8 +144,8 @@ impl Report {
         for case in &self.cases {
             println!("\n{}", case.title);
             println!(
-                "{:<10} {:>28} {:>12} {:>6}   millpond/this [95 %]",
-                "", "us for each", "requests/s", "busy"
+                "{:<10} {:>28} {:>12} {:>6} {:>9}   millpond/this [95 %]",
+                "", "us for each", "requests/s", "busy", "machine"
             );
             for kind in self.kinds(case.name) {
                 self.print_line(case.name, kind);
@@ -162,11 +164,11 @@ impl Report {
     }
 
     fn print_line(&self, case: &str, kind: Kind) {
-        let values = |of: fn(&Sample) -> f64| Spread::of(self.of(case, kind).map(of).collect());
-        let (Some(cpu), Some(rate), Some(busy)) = (
-            values(|sample| sample.cpu_us),
-            values(|sample| sample.requests as f64 / sample.seconds),
-            values(|sample| sample.busy),
+        let (Some(cpu), Some(rate), Some(busy), Some(machine)) = (
+            self.cpu(case, kind),
+            self.rate(case, kind),
+            self.spread(case, kind, |sample| sample.busy),
+            self.machine(case, kind),
         ) else {
             return;
         };
@@ -174,8 +176,12 @@ impl Report {
             Some(ratio) if kind != Kind::Millpond => ratio.to_string(),
             _ => String::new(),
         };
-        let (rate, busy) = (rate.median, busy.median * 100.0);
-        println!("{:<10} {:>28} {rate:>12.0} {busy:>4.0} %   {ratio}", kind.name(), cpu.to_string());
+        let (rate, busy, machine) = (rate.median, busy.median * 100.0, machine.median);
+        println!(
+            "{:<10} {:>28} {rate:>12.0} {busy:>4.0} % {machine:>9.2}   {ratio}",
+            kind.name(),
+            cpu.to_string()
+        );
     }
 
     fn of(&self, case: &str, kind: Kind) -> impl Iterator<Item = &Sample> {
@@ -184,7 +190,21 @@ impl Report {
 
     /// CPU microseconds for each request.
     pub fn cpu(&self, case: &str, kind: Kind) -> Option<Spread> {
-        Spread::of(self.of(case, kind).map(|sample| sample.cpu_us).collect())
+        self.spread(case, kind, |sample| sample.cpu_us)
+    }
+
+    /// CPU microseconds of the whole machine for each request.
+    pub fn machine(&self, case: &str, kind: Kind) -> Option<Spread> {
+        self.spread(case, kind, |sample| sample.machine_us)
+    }
+
+    /// Requests a second.
+    pub fn rate(&self, case: &str, kind: Kind) -> Option<Spread> {
+        self.spread(case, kind, |sample| sample.requests as f64 / sample.seconds)
+    }
+
+    fn spread(&self, case: &str, kind: Kind, of: fn(&Sample) -> f64) -> Option<Spread> {
+        Spread::of(self.of(case, kind).map(of).collect())
     }
 
     /// Millpond's time over this server's, round by round.
@@ -216,7 +236,17 @@ pub mod tests {
         let mut report = Report::new(1, 1);
         report.add_case(Case { name: "1k", title: "hits of 1 KiB" });
         for &(round, server, cpu_us) in samples {
-            report.add(Sample { round, server, case: "1k", requests: 1, seconds: 1.0, cpu_us, busy: 1.0 });
+            let machine_us = cpu_us * 2.0;
+            report.add(Sample {
+                round,
+                server,
+                case: "1k",
+                requests: 1,
+                seconds: 1.0,
+                cpu_us,
+                busy: 1.0,
+                machine_us,
+            });
         }
         report
     }
