@@ -1,5 +1,6 @@
 //! An ordered field list (RFC 9110 section 5) that keeps names as they were written, stored in wire form.
 
+use crate::lines::{Kept, Lines, Open, Span};
 use std::fmt;
 use thiserror::Error;
 
@@ -53,27 +54,6 @@ pub enum InvalidField {
 /// Room for lines made with the first one.
 const USUAL: usize = 12;
 
-/// Where a line begins, and how long its name is. It ends where the next one begins.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: u32,
-    name_len: u16,
-}
-
-impl Span {
-    /// Bytes of a span in the packed form.
-    const PACKED: usize = 6;
-
-    fn pack(self) -> impl Iterator<Item = u8> {
-        self.start.to_ne_bytes().into_iter().chain(self.name_len.to_ne_bytes())
-    }
-
-    fn unpack(bytes: [u8; Self::PACKED]) -> Self {
-        let [start @ .., low, high] = bytes;
-        Self { start: u32::from_ne_bytes(start), name_len: u16::from_ne_bytes([low, high]) }
-    }
-}
-
 /// An ordered list of field lines.
 ///
 /// The list is kept as the bytes that go on the wire (`Name: value\r\n` for each line), so that a stored response is
@@ -85,52 +65,12 @@ pub struct Fields(Form);
 #[derive(Clone)]
 enum Form {
     Open(Box<Open>),
-    Packed(Packed),
-}
-
-/// A list in the making.
-#[derive(Clone, Default)]
-struct Open {
-    text: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-/// A list that is kept: one buffer of exactly its size, with the text, behind it the packed spans, and then their number
-/// (four bytes). Empty for a list without lines.
-#[derive(Clone, Default)]
-struct Packed(Box<[u8]>);
-
-impl Packed {
-    fn new(open: &Open) -> Self {
-        if open.spans.is_empty() {
-            return Self::default();
-        }
-        // Every line takes more than one byte of a text below 4 GiB.
-        let count = open.spans.len() as u32;
-        let mut bytes =
-            Vec::with_capacity(open.text.len() + open.spans.len() * Span::PACKED + size_of::<u32>());
-        bytes.extend_from_slice(&open.text);
-        open.spans.iter().for_each(|span| bytes.extend(span.pack()));
-        bytes.extend_from_slice(&count.to_ne_bytes());
-        Self(bytes.into())
-    }
-
-    fn open(&self) -> Open {
-        let (text, spans) = self.parts();
-        Open { text: text.to_vec(), spans: spans.iter().map(|span| Span::unpack(*span)).collect() }
-    }
-
-    /// The text and the spans.
-    fn parts(&self) -> (&[u8], &[[u8; Span::PACKED]]) {
-        let Some((rest, count)) = self.0.split_last_chunk() else { return (&[], &[]) };
-        let (text, spans) = rest.split_at(rest.len() - u32::from_ne_bytes(*count) as usize * Span::PACKED);
-        (text, spans.as_chunks().0)
-    }
+    Kept(Kept),
 }
 
 impl Default for Fields {
     fn default() -> Self {
-        Self(Form::Packed(Packed::default()))
+        Self(Form::Kept(Kept::default()))
     }
 }
 
@@ -160,7 +100,6 @@ impl Fields {
         let name_len = u16::try_from(name.len()).map_err(|_| InvalidField::TooLarge)?;
         let Open { text, spans } = self.open();
         let line = name.len() + value.len() + 4;
-        let start = u32::try_from(text.len()).map_err(|_| InvalidField::TooLarge)?;
         u32::try_from(text.len() + line).map_err(|_| InvalidField::TooLarge)?;
         if spans.capacity() == 0 {
             spans.reserve(USUAL);
@@ -170,7 +109,7 @@ impl Fields {
         text.extend_from_slice(b": ");
         text.extend_from_slice(value);
         text.extend_from_slice(b"\r\n");
-        spans.push(Span { start, name_len });
+        spans.push(Span { line: line as u32, name: name_len });
         Ok(())
     }
 
@@ -199,9 +138,9 @@ impl Fields {
         let old = std::mem::take(self);
         let Open { text, spans } = self.open();
         text.reserve(old.wire().len());
-        for (span, line) in old.lines() {
-            if keep(field(span, line)) {
-                spans.push(Span { start: text.len() as u32, ..span });
+        for (line, name) in old.lines() {
+            if keep(field(line, name)) {
+                spans.push(Span { line: line.len() as u32, name: name as u16 });
                 text.extend_from_slice(line);
             }
         }
@@ -217,7 +156,7 @@ impl Fields {
 
     /// The lines in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Field<'_>> + DoubleEndedIterator + Clone {
-        self.lines().map(|(span, line)| field(span, line))
+        self.lines().map(|(line, name)| field(line, name))
     }
 
     /// The value of the first line named `name`.
@@ -244,7 +183,7 @@ impl Fields {
     pub fn len(&self) -> usize {
         match &self.0 {
             Form::Open(open) => open.spans.len(),
-            Form::Packed(packed) => packed.parts().1.len(),
+            Form::Kept(kept) => kept.len(),
         }
     }
 
@@ -252,7 +191,7 @@ impl Fields {
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Form::Open(open) => open.spans.is_empty(),
-            Form::Packed(packed) => packed.0.is_empty(),
+            Form::Kept(kept) => kept.len() == 0,
         }
     }
 
@@ -260,7 +199,7 @@ impl Fields {
     pub fn wire(&self) -> &[u8] {
         match &self.0 {
             Form::Open(open) => &open.text,
-            Form::Packed(packed) => packed.parts().0,
+            Form::Kept(kept) => kept.text(),
         }
     }
 
@@ -270,7 +209,7 @@ impl Fields {
             Form::Open(open) => {
                 size_of::<Open>() + open.text.capacity() + open.spans.capacity() * size_of::<Span>()
             }
-            Form::Packed(packed) => packed.0.len(),
+            Form::Kept(kept) => kept.memory(),
         }
     }
 
@@ -281,51 +220,41 @@ impl Fields {
                 open.text.clear();
                 open.spans.clear();
             }
-            Form::Packed(packed) => *packed = Packed::default(),
+            Form::Kept(kept) => *kept = Kept::default(),
         }
     }
 
     /// Brings the list into the form that takes the least memory, for lists that are kept. The next change copies it.
     pub fn shrink(&mut self) {
-        if let Form::Open(open) = &self.0 {
-            self.0 = Form::Packed(Packed::new(open));
+        if let Form::Open(open) = &self.0
+            && let Some(kept) = Kept::new(open)
+        {
+            self.0 = Form::Kept(kept);
         }
     }
 
     /// The list as one that can be changed.
     fn open(&mut self) -> &mut Open {
-        if let Form::Packed(packed) = &self.0 {
-            self.0 = Form::Open(Box::new(packed.open()));
+        if let Form::Kept(kept) = &self.0 {
+            self.0 = Form::Open(Box::new(kept.open()));
         }
         match &mut self.0 {
             Form::Open(open) => open,
-            Form::Packed(_) => unreachable!("it was opened"),
+            Form::Kept(_) => unreachable!("it was opened"),
         }
     }
 
-    /// The lines with their closing CRLF.
-    fn lines(&self) -> impl ExactSizeIterator<Item = (Span, &[u8])> + DoubleEndedIterator + Clone {
-        let (text, spans, packed): (&[u8], &[Span], &[_]) = match &self.0 {
-            Form::Open(open) => (&open.text, &open.spans, &[]),
-            Form::Packed(packed) => {
-                let (text, spans) = packed.parts();
-                (text, &[], spans)
-            }
-        };
-        // One of the lists is empty.
-        let span =
-            |at: usize| spans.get(at).copied().or_else(|| packed.get(at).map(|span| Span::unpack(*span)));
-        (0..spans.len() + packed.len()).map(move |at| {
-            let this = span(at).unwrap_or(Span { start: 0, name_len: 0 });
-            let end = span(at + 1).map_or(text.len(), |next| next.start as usize);
-            (this, &text[this.start as usize..end])
-        })
+    /// The lines.
+    fn lines(&self) -> Lines<'_> {
+        match &self.0 {
+            Form::Open(open) => open.lines(),
+            Form::Kept(kept) => kept.lines(),
+        }
     }
 }
 
 /// The parts of a line.
-fn field(span: Span, line: &[u8]) -> Field<'_> {
-    let name = usize::from(span.name_len);
+fn field(line: &[u8], name: usize) -> Field<'_> {
     Field { name: &line[..name], value: &line[name + 2..line.len() - 2] }
 }
 

@@ -94,7 +94,8 @@ impl Entry {
         let first = self.body.as_ref().and_then(|body| body.slices().next()).unwrap_or_default();
         let parts = [self.head.fields.wire(), &first[..first.len().min(TOUCHED)]];
         let lines = parts.iter().flat_map(|part| part.iter().step_by(LINE).chain(part.last()));
-        black_box((own, stale_from.is_some(), lines.fold(0, |all, byte| all ^ byte)));
+        let rare = (stale_from.is_some(), self.record.s_maxage.is_some());
+        black_box((own, rare, lines.fold(0, |all, byte| all ^ byte)));
     }
 }
 
@@ -207,7 +208,8 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::TooLarge`] when the announced length is over the limit.
     fn writer(&self, new: NewEntry) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>>;
-    /// Puts a new record and head over an entry's body: what a 304 brings (RFC 9111 section 4.3.4).
+    /// Puts a new record and head over an entry's body: what a 304 brings (RFC 9111 section 4.3.4). `fresh_until` is as in
+    /// [`NewEntry::fresh_until`].
     ///
     /// # Errors
     /// [`StoreError::Gone`] when the entry has left; [`StoreError::Superseded`] as for a commit.
@@ -216,6 +218,7 @@ pub trait Store: Send + Sync {
         entry: &'a Arc<Entry>,
         record: Record,
         head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>>;
     /// Removes, or marks stale from `now` on, what `selector` covers; answers how many entries that were. Advances the
@@ -230,6 +233,21 @@ pub trait Store: Send + Sync {
         mode: PurgeMode,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<u64, StoreError>>;
+    /// Shows `look` the heads of what is stored under the URL `path`, which has no query, and under it with whatever query:
+    /// `most` of them at most. True when these are all there are; a store that cannot tell shows none. What was accepted
+    /// a moment ago may be missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn heads_of_path(
+        &self,
+        path: &str,
+        most: usize,
+        look: &mut dyn FnMut(&ResponseHead),
+    ) -> Result<bool, StoreError> {
+        let _ = (path, most, look);
+        Ok(false)
+    }
     /// The current purge epoch. To be taken before a request goes to the origin.
     fn epoch(&self) -> Epoch;
     /// Tells the store what lies before it. A store that only this process sees, and that has no use for advice, does

@@ -7,24 +7,16 @@ use std::sync::Arc;
 
 /// An immutable list of entries. Cloning it is cheap. Most keys have one entry, which needs no list of its own: a hit
 /// comes from the cache to the entry without a detour.
-#[derive(Clone)]
-pub struct Entries(Form);
+#[derive(Clone, Default)]
+pub struct Entries(pub(crate) Form);
 
-#[derive(Clone)]
-enum Form {
+/// How many there are. A list is behind one word, so that the memory tier can keep it in two, with all it notes of a key.
+#[derive(Clone, Default)]
+pub(crate) enum Form {
+    #[default]
+    None,
     One(Arc<Entry>),
-    Other(Arc<[Arc<Entry>]>),
-}
-
-impl Entries {
-    /// True when `other` is this list, or has the same single entry.
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Form::One(one), Form::One(other)) => Arc::ptr_eq(one, other),
-            (Form::Other(list), Form::Other(other)) => Arc::ptr_eq(list, other),
-            _ => false,
-        }
-    }
+    Many(Arc<Vec<Arc<Entry>>>),
 }
 
 impl Deref for Entries {
@@ -32,33 +24,26 @@ impl Deref for Entries {
 
     fn deref(&self) -> &[Arc<Entry>] {
         match &self.0 {
+            Form::None => &[],
             Form::One(entry) => std::slice::from_ref(entry),
-            Form::Other(list) => list,
+            Form::Many(list) => list,
         }
-    }
-}
-
-impl Default for Entries {
-    fn default() -> Self {
-        Self(Form::Other(Arc::default()))
     }
 }
 
 impl From<&[Arc<Entry>]> for Entries {
     fn from(list: &[Arc<Entry>]) -> Self {
-        match list {
-            [one] => Self(Form::One(Arc::clone(one))),
-            list => Self(Form::Other(list.into())),
-        }
+        list.to_vec().into()
     }
 }
 
 impl From<Vec<Arc<Entry>>> for Entries {
-    fn from(list: Vec<Arc<Entry>>) -> Self {
-        match <[_; 1]>::try_from(list) {
-            Ok([one]) => Self(Form::One(one)),
-            Err(list) => Self(Form::Other(list.into())),
+    fn from(mut list: Vec<Arc<Entry>>) -> Self {
+        if list.len() > 1 {
+            list.shrink_to_fit();
+            return Self(Form::Many(Arc::new(list)));
         }
+        Self(list.pop().map_or(Form::None, Form::One))
     }
 }
 

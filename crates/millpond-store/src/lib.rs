@@ -11,6 +11,7 @@ mod memory;
 mod named;
 mod none;
 mod purge;
+mod replace;
 mod tiered;
 
 pub use contract::{
@@ -21,4 +22,5 @@ pub use entries::Entries;
 pub use memory::{MemoryOptions, MemoryStats, MemoryStore};
 pub use none::NoStore;
 pub use purge::{PURGES_REMEMBERED, PurgeLog, covers};
+pub use replace::replaces;
 pub use tiered::{Tiered, TieredStats};

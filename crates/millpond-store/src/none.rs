@@ -46,6 +46,7 @@ impl Store for NoStore {
         _: &'a Arc<Entry>,
         _: Record,
         _: ResponseHead,
+        _: Timestamp,
         _: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
         Box::pin(ready(Err(StoreError::Gone)))

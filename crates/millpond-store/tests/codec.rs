@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use millpond_exchange::{
-    Admission, Audience, Fields, Part, Record, RecordFlags, ResponseHead, StatusCode, Timestamp,
+    Admission, Audience, Fields, Part, Rare, Record, RecordFlags, ResponseHead, StatusCode, Timestamp,
     VarySelector, Version,
 };
 use millpond_store::codec::{CodecError, Facts, VERSION, decode, encode};
@@ -41,33 +41,28 @@ fn typical() -> Facts {
     ]
     .into_iter()
     .collect();
-    let record = Record {
+    let mut record = Record {
         status: 200,
         request_time: Timestamp::from_millis(1_773_489_600_180),
         response_time: RESPONSE_TIME,
         date: Timestamp::from_secs(1_773_489_600),
         initial_age: 0,
-        s_maxage: None,
         max_age: Some(3600),
         expires: None,
-        last_modified: Some(Timestamp::from_secs(1_773_390_600)),
-        stale_while_revalidate: None,
-        stale_if_error: None,
+        last_modified: None,
         stale_from: None,
         flags: RecordFlags::PUBLIC
             | RecordFlags::HEURISTIC_STATUS
             | RecordFlags::STRONG_ETAG
             | RecordFlags::HAS_DATE,
         admission: Admission::Standards,
-        audience: Audience::Shared,
         etag: Some(b"\"69b3c6e8-2800\"".as_slice().into()),
-        last_modified_text: Some(b"Fri, 13 Mar 2026 08:30:00 GMT".as_slice().into()),
         vary: [VarySelector { name: "accept-encoding".into(), value: Some(b"gzip, br".as_slice().into()) }]
             .into(),
-        tags: Box::default(),
-        groups: Box::default(),
-        part: None,
+        rare: Rare::default(),
     };
+    let modified = Timestamp::from_secs(1_773_390_600);
+    record.set_last_modified(Some(b"Fri, 13 Mar 2026 08:30:00 GMT"), Some(modified));
     Facts { record, head, trailers: Fields::new() }
 }
 
@@ -81,31 +76,33 @@ fn full() -> Facts {
     {
         head.fields.append(name, value).unwrap();
     }
-    let record = Record {
+    let mut record = Record {
         status: 200,
         request_time: Timestamp::from_millis(1_773_489_601_000),
         date: Timestamp::from_secs(-5),
         initial_age: 17,
-        s_maxage: Some(u32::MAX),
         expires: Some(0),
-        stale_while_revalidate: Some(60),
-        stale_if_error: Some(86_400),
         stale_from: Some(Timestamp::from_millis(1_773_489_700_001)),
-        flags: RecordFlags::all(),
+        flags: RecordFlags::all() - RecordFlags::DISAGREES - RecordFlags::WITHDRAWN,
         admission: Admission::NegativeTtl,
-        audience: Audience::Private("user 7".into()),
         etag: Some(b"W/\"other\"".as_slice().into()),
-        last_modified_text: Some(b"yesterday".as_slice().into()),
         vary: [
             VarySelector { name: "accept".into(), value: None },
             VarySelector { name: "x-shop".into(), value: Some(Box::default()) },
         ]
         .into(),
-        tags: ["news".into(), "".into()].into(),
-        groups: ["Gr\u{fc}ppe".into()].into(),
-        part: Some(Part { first: 1 << 40, complete_len: Some(u64::MAX) }),
         ..record
     };
+    record.set_last_modified(Some(b"yesterday"), record.last_modified);
+    record.set_rare(|rare| {
+        rare.s_maxage = Some(u32::MAX);
+        rare.stale_while_revalidate = Some(60);
+        rare.stale_if_error = Some(86_400);
+        rare.audience = Audience::Private("user 7".into());
+        rare.tags = ["news".into(), "".into()].into();
+        rare.groups = ["Gr\u{fc}ppe".into()].into();
+        rare.part = Some(Part { first: 1 << 40, complete_len: Some(u64::MAX) });
+    });
     let trailers = [("Server-Timing", "db;dur=53"), ("x-sum", "abc")].into_iter().collect();
     Facts { record, head, trailers }
 }
@@ -241,32 +238,30 @@ fn any_record() -> impl Strategy<Value = Record> {
     let part = option::of((any::<u64>(), option::of(any::<u64>())));
     (times, seconds, kind, vary, labels(), labels(), part).prop_map(
         |(times, (initial_age, seconds), (status, flags, admission, partition), vary, tags, groups, part)| {
-            Record {
+            let selector = |(name, value): (String, _)| VarySelector { name: name.into(), value };
+            let record = Record {
                 status,
                 request_time: times.0,
                 response_time: times.1,
                 date: times.2,
                 initial_age,
-                s_maxage: seconds[0],
                 max_age: seconds[1],
                 expires: seconds[2],
                 last_modified: times.3,
-                stale_while_revalidate: seconds[3],
-                stale_if_error: seconds[4],
                 stale_from: times.4,
                 flags: RecordFlags::from_bits_truncate(flags),
                 admission,
-                audience: partition.map_or(Audience::Shared, |partition| Audience::Private(partition.into())),
                 etag: None,
-                last_modified_text: None,
-                vary: vary
-                    .into_iter()
-                    .map(|(name, value)| VarySelector { name: name.into(), value })
-                    .collect(),
-                tags: tags.into(),
-                groups: groups.into(),
-                part: part.map(|(first, complete_len)| Part { first, complete_len }),
-            }
+                vary: vary.into_iter().map(selector).collect(),
+                rare: Rare::default(),
+            };
+            record.with_rare(|rare| {
+                rare.audience = partition.map_or(Audience::Shared, |owner| Audience::Private(owner.into()));
+                (rare.s_maxage, rare.stale_while_revalidate, rare.stale_if_error) =
+                    (seconds[0], seconds[3], seconds[4]);
+                (rare.tags, rare.groups) = (tags, groups);
+                rare.part = part.map(|(first, complete_len)| Part { first, complete_len });
+            })
         },
     )
 }
@@ -285,7 +280,8 @@ proptest! {
             record.status = head.status.as_u16();
         }
         record.etag = etag.unwrap_or_else(|| head.fields.get("etag").map(Into::into));
-        record.last_modified_text = modified.unwrap_or_else(|| head.fields.get("last-modified").map(Into::into));
+        let modified = modified.unwrap_or_else(|| head.fields.get("last-modified").map(Into::into));
+        record.set_last_modified(modified.as_deref(), record.last_modified);
         let written = encode(&record, &head, &trailers);
         prop_assert_eq!(decode(&written), Ok(Facts { record, head, trailers }));
         for length in 0..written.len() {

@@ -87,7 +87,7 @@ impl Store for Faulty {
     fn writer(&self, new: NewEntry) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
         let mut new = NewEntry { epoch: self.epoch_for(new.epoch), ..new };
         if self.fault == Fault::ForgetsParts {
-            new.record.part = None;
+            new.record.set_rare(|rare| rare.part = None);
         }
         let fault = self.fault;
         Box::pin(self.inner.writer(new).map(move |opened| {
@@ -101,10 +101,11 @@ impl Store for Faulty {
         entry: &'a Arc<Entry>,
         record: Record,
         head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
         if self.fault != Fault::RefreshAppends {
-            return self.inner.refresh(entry, record, head, self.epoch_for(epoch));
+            return self.inner.refresh(entry, record, head, fresh_until, self.epoch_for(epoch));
         }
         let new = NewEntry {
             key: entry.key.clone(),

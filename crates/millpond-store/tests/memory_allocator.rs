@@ -4,9 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use bytes::Bytes;
-use millpond_exchange::{Fields, PurgeMode, Record, Selector, Timestamp};
+use millpond_exchange::{Fields, PurgeMode, Record, ResponseHead, Selector, StatusCode, Timestamp};
 use millpond_store::laws::{entry, key, record};
-use millpond_store::{MemoryOptions, MemoryStore, Store};
+use millpond_store::{Entry, MemoryOptions, MemoryStore, Store};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 
@@ -14,6 +14,8 @@ use std::alloc::System;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const NOW: Timestamp = Timestamp::from_secs(1);
+
+const MODIFIED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 
 fn taken(region: &Region<'_, System>) -> i64 {
     let change = region.change();
@@ -66,6 +68,61 @@ async fn hold_all(size: usize) {
     assert!(taken(&region) < 10_000, "{} bytes are never given back", taken(&region));
 }
 
+/// What a usual response of 1 KiB takes beyond its content, as `cargo xtask store million` stores them by the million.
+async fn overhead() {
+    // Two shards, each with as many as one doubling of its tables holds.
+    const ENTRIES: u64 = 15_500;
+    const CONTENT: u64 = 1024;
+    let region = Region::new(ALLOCATOR);
+    let store = MemoryStore::new(MemoryOptions { capacity: 64 << 20, ..MemoryOptions::default() });
+    let empty = taken(&region);
+    let mut parts = [0; 4];
+    for at in 100_000..100_000 + ENTRIES {
+        let key = key("127.0.0.1:9", &format!("/o/1024/{at}"));
+        let mut new = entry(&store, &key, usual_record(at));
+        (new.head, new.announced_len) = (usual_head(at), Some(CONTENT));
+        let mut writer = store.writer(new).await.unwrap();
+        writer.write(Bytes::from(vec![1; CONTENT as usize])).await.unwrap();
+        let entry = writer.commit(Fields::new()).await.unwrap();
+        parts = [
+            size_of::<[usize; 2]>() + key.as_bytes().len(),
+            size_of::<[usize; 2]>() + size_of::<Entry>(),
+            entry.head.fields.memory(),
+            entry.record.memory(),
+        ];
+    }
+    let each = (taken(&region) - empty) as f64 / ENTRIES as f64 - CONTENT as f64;
+    let said = (store.stats().bytes / ENTRIES - CONTENT) as f64;
+    let [key, entry, head, record] = parts;
+    let rest = each - parts.iter().sum::<usize>() as f64;
+    println!("an entry: {each:.0} bytes beyond its content, {said} as weighed");
+    println!(
+        "  key {key}, entry {entry}, head {head}, validators {record}; lease, slot and index row {rest:.0}"
+    );
+    assert!(each < 700.0 && each < said, "{each} bytes, {said} as weighed");
+}
+
+fn usual_head(at: u64) -> ResponseHead {
+    let tag = format!("\"{at}\"");
+    let fields = [
+        ("Server", "origin"),
+        ("Date", "Thu, 01 Jan 2026 00:00:00 GMT"),
+        ("Content-Type", "application/octet-stream"),
+        ("Content-Length", "1024"),
+        ("Cache-Control", "max-age=86400"),
+        ("ETag", &tag),
+        ("Last-Modified", MODIFIED),
+    ];
+    ResponseHead { fields: fields.into_iter().collect(), ..ResponseHead::new(StatusCode::OK) }
+}
+
+fn usual_record(at: u64) -> Record {
+    let mut record = Record { max_age: Some(86_400), ..record(NOW) };
+    record.etag = Some(format!("\"{at}\"").into_bytes().into());
+    record.set_last_modified(Some(MODIFIED.as_bytes()), Some(Timestamp::from_secs(1_767_225_600)));
+    record
+}
+
 #[tokio::test]
 async fn the_bound_holds_for_the_allocator_too() {
     const CAPACITY: u64 = 8 << 20;
@@ -76,7 +133,13 @@ async fn the_bound_holds_for_the_allocator_too() {
         let mut most = 0;
         for at in 0..(3 * CAPACITY as usize / (size + 1_000)) {
             let tags = (0..named).map(|tag| format!("tag-{at}-{tag}").into()).collect();
-            put_sliced(&store, &format!("/{size}/{at}"), Record { tags, ..record(NOW) }, size).await;
+            put_sliced(
+                &store,
+                &format!("/{size}/{at}"),
+                record(NOW).with_rare(|rare| rare.tags = tags),
+                size,
+            )
+            .await;
             let taken = taken(&region);
             most = most.max(taken);
             assert!(
@@ -95,6 +158,7 @@ async fn the_bound_holds_for_the_allocator_too() {
         assert!(taken(&region) < 10_000, "{} bytes are never given back", taken(&region));
     }
     // In the same test, as the allocator is everybody's.
+    overhead().await;
     for size in [4_000, 100_000, 1_000_000] {
         hold_all(size).await;
     }

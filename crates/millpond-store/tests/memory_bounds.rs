@@ -13,7 +13,7 @@ fn store(capacity: u64) -> MemoryStore {
 
 fn tagged(at: u32) -> Record {
     let names = |name: &str| [name.into(), format!("{name}{at}").into()].into();
-    Record { tags: names("t"), groups: names("g"), ..record(NOW) }
+    record(NOW).with_rare(|rare| (rare.tags, rare.groups) = (names("t"), names("g")))
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use millpond_exchange::{
     Fields, Key, KeyParts, PurgeMode, Record, Scheme, Selector, Timestamp, VarySelector,
 };
-use millpond_store::laws::{body_of, entry, head, record};
+use millpond_store::laws::{UNTIL, body_of, entry, head, record};
 use millpond_store::{Epoch, MAX_VARIANTS, MemoryOptions, MemoryStore, NewEntry, Store, StoreError, Writer};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -56,13 +56,9 @@ impl Facts {
     fn record(&self) -> Record {
         let boxed = |names: &[usize]| names.iter().map(|name| NAMES[*name].into()).collect();
         let vary = VarySelector { name: "accept".into(), value: Some([self.variant].into()) };
-        Record {
-            vary: [vary].into(),
-            tags: boxed(&self.tags),
-            groups: boxed(&self.groups),
-            stale_from: self.stale_from.map(Timestamp::from_secs),
-            ..record(Timestamp::from_secs(0))
-        }
+        let stale_from = self.stale_from.map(Timestamp::from_secs);
+        Record { vary: [vary].into(), stale_from, ..record(Timestamp::from_secs(0)) }
+            .with_rare(|rare| (rare.tags, rare.groups) = (boxed(&self.tags), boxed(&self.groups)))
     }
 }
 
@@ -259,7 +255,8 @@ impl World {
     async fn refresh(&mut self, looked: &Looked, facts: Facts) {
         let current = self.kept.get(&looked.place).into_iter().flatten();
         let current = current.clone().find(|kept| kept.id == looked.entry.id).cloned();
-        let result = self.store.refresh(&looked.entry, facts.record(), head("fresh"), looked.epoch).await;
+        let result =
+            self.store.refresh(&looked.entry, facts.record(), head("fresh"), UNTIL, looked.epoch).await;
         let Some(current) = current else {
             assert_eq!(result.unwrap_err(), StoreError::Gone);
             return;

@@ -1,14 +1,17 @@
 //! Purges overtake the writes they cover, and no others, however many there are.
 
 use millpond_exchange::{Fields, Key, KeyParts, PurgeMode, Record, Scheme, Selector, Timestamp};
-use millpond_store::laws::{entry, head, key, put, record};
+use millpond_store::laws::{UNTIL, entry, head, key, put, record};
 use millpond_store::{Epoch, MemoryStore, PURGES_REMEMBERED, PurgeLog, Store, StoreError};
 
 const NOW: Timestamp = Timestamp::from_secs(1);
 const MANY: u32 = 10_000;
 
 fn tagged() -> Record {
-    Record { tags: ["t".into()].into(), groups: ["g".into()].into(), ..record(NOW) }
+    record(NOW).with_rare(|rare| {
+        rare.tags = ["t".into()].into();
+        rare.groups = ["g".into()].into();
+    })
 }
 
 /// A name that is not the write's own, of each kind in turn.
@@ -49,7 +52,7 @@ async fn purges_of_other_urls_do_not_supersede_a_write_or_a_refresh() {
         store.remove(&selector, PurgeMode::Hard, NOW).await.unwrap();
     }
     writer.commit(Fields::new()).await.unwrap();
-    store.refresh(&old, tagged(), head("fresh"), ticket).await.unwrap();
+    store.refresh(&old, tagged(), head("fresh"), UNTIL, ticket).await.unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod tiers;
 
 use bytes::Bytes;
 use millpond_exchange::{Fields, Key, PurgeMode, Selector};
-use millpond_store::laws::{body_of, entry, head, key};
+use millpond_store::laws::{UNTIL, body_of, entry, head, key};
 use millpond_store::{Store, StoreError};
 use tiers::{NOW, bodies, evict, held, keep, tiers, variant, written};
 
@@ -96,14 +96,14 @@ async fn a_refresh() {
     let (tiers, lower) = tiers();
     let old = keep(&tiers, &page(), variant("a", 1), "content").await;
     lower.set_fails(true);
-    let fresh = tiers.refresh(&old, variant("a", 2), head("fresh"), tiers.epoch()).await.unwrap();
+    let fresh = tiers.refresh(&old, variant("a", 2), head("fresh"), UNTIL, tiers.epoch()).await.unwrap();
     assert_eq!(fresh.id, old.id);
     lower.set_fails(false);
     let list = tiers.variants(&page()).await.unwrap();
     assert_eq!(list.entries[0].record, variant("a", 2), "the later refresh wins");
     lower.set_fails(true);
     evict(&tiers, &page()).await;
-    let refreshed = tiers.refresh(&old, variant("a", 3), head("late"), tiers.epoch()).await;
+    let refreshed = tiers.refresh(&old, variant("a", 3), head("late"), UNTIL, tiers.epoch()).await;
     assert!(down(&refreshed), "whether it is gone cannot be known");
 }
 

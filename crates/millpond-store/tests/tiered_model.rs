@@ -6,7 +6,7 @@
 mod tiers;
 
 use millpond_exchange::{Key, PurgeMode, Record, Selector};
-use millpond_store::laws::{body_of, head, key, put};
+use millpond_store::laws::{UNTIL, body_of, head, key, put};
 use millpond_store::{Entry, Epoch, Store, StoreError, Tiered};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -110,7 +110,7 @@ impl World {
 
     fn record(&mut self, value: &str, tag: usize) -> Record {
         self.seconds += 1;
-        Record { tags: [TAGS[tag].into()].into(), ..variant(value, self.seconds) }
+        variant(value, self.seconds).with_rare(|rare| rare.tags = [TAGS[tag].into()].into())
     }
 
     fn keep(&mut self, page: usize, new: Kept) {
@@ -176,7 +176,8 @@ impl World {
         let record = self.record(std::str::from_utf8(&value).unwrap(), tag);
         let current =
             self.kept.get(&page).into_iter().flatten().find(|kept| kept.id == noted.entry.id).cloned();
-        let result = self.tiers.refresh(&noted.entry, record.clone(), head("fresh"), noted.epoch).await;
+        let result =
+            self.tiers.refresh(&noted.entry, record.clone(), head("fresh"), UNTIL, noted.epoch).await;
         let Some(current) = current else {
             assert_eq!(result.unwrap_err(), StoreError::Gone);
             return;
@@ -224,7 +225,7 @@ impl World {
             let key = key("filler.test", &format!("/{at}"));
             let size = if at % 4 == 0 { 30_000 } else { 2_000 };
             let record = self.record("filler", 0);
-            put(&self.tiers, &key, Record { tags: Box::default(), ..record }, &vec![0; size]).await.unwrap();
+            put(&self.tiers, &key, record.with_rare(|rare| rare.tags.clear()), &vec![0; size]).await.unwrap();
         }
     }
 }

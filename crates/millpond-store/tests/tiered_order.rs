@@ -7,7 +7,7 @@ mod tiers;
 
 use futures_util::FutureExt;
 use millpond_exchange::{Fields, Key, PurgeMode, Record, Selector};
-use millpond_store::laws::{entry, head, key};
+use millpond_store::laws::{UNTIL, entry, head, key};
 use millpond_store::{Store, StoreError, Tiered, Writer};
 use std::sync::Arc;
 use tiers::{
@@ -27,7 +27,7 @@ fn page() -> Key {
 
 /// A record that every selector covers.
 fn labelled(value: &str, at: i64) -> Record {
-    Record { tags: ["t".into()].into(), ..variant(value, at) }
+    variant(value, at).with_rare(|rare| rare.tags = ["t".into()].into())
 }
 
 /// One selector of each way in which purges are remembered.
@@ -125,7 +125,7 @@ fn a_purge_and_a_refresh() {
         let Some(old) = list.map(|list| Arc::clone(&list.entries[0])) else { return };
         let epoch = tiers.epoch();
         lower.set_stops(true);
-        let refresh = tiers.refresh(&old, labelled("a", 2), head("fresh"), epoch);
+        let refresh = tiers.refresh(&old, labelled("a", 2), head("fresh"), UNTIL, epoch);
         let (_, removed) = interleave(schedule, refresh, tiers.remove(selector, mode, NOW));
         removed.unwrap();
         assert_purged(tiers, lower, mode);
@@ -183,7 +183,7 @@ fn two_commits_and_a_commit_and_a_refresh() {
             lower.set_stops(true);
             let other = async {
                 if refreshes {
-                    tiers.refresh(&old, labelled("a", 3), head("fresh"), epoch).await.map(drop)
+                    tiers.refresh(&old, labelled("a", 3), head("fresh"), UNTIL, epoch).await.map(drop)
                 } else {
                     second.commit(Fields::new()).await.map(drop)
                 }
@@ -212,7 +212,7 @@ fn operations_that_are_given_up() {
             lower.set_stops(true);
             abandon(polls, writer.commit(Fields::new()));
             assert_agreement(&tiers, &lower, &page());
-            abandon(polls, tiers.refresh(&old, labelled("a", 3), head("fresh"), tiers.epoch()));
+            abandon(polls, tiers.refresh(&old, labelled("a", 3), head("fresh"), UNTIL, tiers.epoch()));
             assert_agreement(&tiers, &lower, &page());
             abandon(polls, tiers.remove(&Selector::Key(page()), mode, NOW));
             lower.set_stops(false);

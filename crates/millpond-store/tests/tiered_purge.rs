@@ -6,13 +6,16 @@
 mod tiers;
 
 use millpond_exchange::{Key, PurgeMode, Record, Selector, Timestamp};
-use millpond_store::laws::{head, key};
+use millpond_store::laws::{UNTIL, head, key};
 use millpond_store::{Above, Entry, Store, StoreError, Tiered};
 use std::sync::{Arc, Mutex};
 use tiers::{Lower, NOW, evict, held, keep, tiers, variant};
 
 fn labelled() -> Record {
-    Record { tags: ["t".into()].into(), groups: ["g".into()].into(), ..variant("a", 1) }
+    variant("a", 1).with_rare(|rare| {
+        rare.tags = ["t".into()].into();
+        rare.groups = ["g".into()].into();
+    })
 }
 
 /// Selectors that cover all of the world, and nothing else.
@@ -72,7 +75,7 @@ async fn by_every_selector_wherever_the_entry_lies() {
             let wanted = usize::from(selector != Selector::All || mode == PurgeMode::Soft);
             assert_eq!(left, wanted, "{selector:?} took what it does not cover, or left what it does");
             for (_, entry) in &world {
-                let late = tiers.refresh(entry, labelled(), head("late"), before).await;
+                let late = tiers.refresh(entry, labelled(), head("late"), UNTIL, before).await;
                 assert!(
                     matches!(late, Err(StoreError::Gone | StoreError::Superseded)),
                     "{selector:?} {late:?}"
@@ -106,7 +109,7 @@ async fn by_another_process() {
             let before = tiers.epoch();
             lower.purge_from_elsewhere(&selector, mode).await;
             assert_purged(&tiers, &world, mode).await;
-            let late = tiers.refresh(&world[2].1, labelled(), head("late"), before).await;
+            let late = tiers.refresh(&world[2].1, labelled(), head("late"), UNTIL, before).await;
             assert!(matches!(late, Err(StoreError::Gone | StoreError::Superseded)));
         }
     }
@@ -118,7 +121,7 @@ async fn a_refresh_wherever_the_entry_lies() {
     let (tiers, lower) = tiers();
     for (key, old) in world(&tiers, &lower).await {
         let record = Record { date: Timestamp::from_secs(9), ..labelled() };
-        let fresh = tiers.refresh(&old, record.clone(), head("fresh"), tiers.epoch()).await.unwrap();
+        let fresh = tiers.refresh(&old, record.clone(), head("fresh"), UNTIL, tiers.epoch()).await.unwrap();
         assert_eq!(fresh.id, old.id);
         assert_eq!(held(&tiers, &key), [old.id]);
         for list in [tiers.lookup(key.as_bytes()), lower.inner.lookup(key.as_bytes())].into_iter().flatten() {
@@ -128,7 +131,7 @@ async fn a_refresh_wherever_the_entry_lies() {
     let gone = key("tier.test", "/gone");
     let old = keep(&tiers, &gone, labelled(), "gone").await;
     tiers.remove(&Selector::Key(gone), PurgeMode::Hard, NOW).await.unwrap();
-    let late = tiers.refresh(&old, labelled(), head("late"), tiers.epoch()).await;
+    let late = tiers.refresh(&old, labelled(), head("late"), UNTIL, tiers.epoch()).await;
     assert_eq!(late.unwrap_err(), StoreError::Gone);
 }
 

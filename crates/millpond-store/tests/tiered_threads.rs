@@ -5,7 +5,7 @@ mod tiers;
 
 use futures_util::FutureExt;
 use millpond_exchange::{Key, PurgeMode, Selector};
-use millpond_store::laws::{head, key};
+use millpond_store::laws::{UNTIL, head, key};
 use millpond_store::{MemoryStore, Store, Tiered};
 use std::sync::Arc;
 use std::thread;
@@ -31,7 +31,8 @@ fn work(tiers: &Tiered, lower: &Lower, thread: usize, round: usize) {
             let epoch = tiers.epoch();
             let Some(found) = tiers.lookup(page.as_bytes()) else { return };
             let entry = &found.entries[0];
-            let refreshed = tiers.refresh(entry, entry.record.clone(), head(&body), epoch).now_or_never();
+            let refreshed =
+                tiers.refresh(entry, entry.record.clone(), head(&body), UNTIL, epoch).now_or_never();
             drop(refreshed);
         }
         9 => drop(tiers.remove(&Selector::Key(page), PurgeMode::Hard, NOW).now_or_never()),

@@ -3,7 +3,7 @@
 use super::wire::{Input, put_bytes, put_number, put_signed};
 use super::{CodecError, bit, names};
 use millpond_exchange::{
-    Admission, Audience, Part, Record, RecordFlags, ResponseHead, Timestamp, VarySelector,
+    Admission, Audience, Part, Rare, RareFacts, Record, RecordFlags, ResponseHead, Timestamp, VarySelector,
 };
 
 const ETAG: &str = "etag";
@@ -31,7 +31,7 @@ pub(super) fn bits(record: &Record, head: &ResponseHead) -> u32 {
     let bits = present.iter().filter(|(_, is)| *is).fold(0, |bits, (bit, _)| bits | bit);
     bits | text_bits(record.etag.as_deref(), head.fields.get(ETAG), bit::ETAG_OF_HEAD, bit::ETAG)
         | text_bits(
-            record.last_modified_text.as_deref(),
+            record.last_modified_text().as_deref(),
             head.fields.get(LAST_MODIFIED),
             bit::MODIFIED_OF_HEAD,
             bit::MODIFIED,
@@ -73,15 +73,17 @@ pub(super) fn put(out: &mut Vec<u8>, bits: u32, record: &Record) {
     if let Some(etag) = record.etag.as_ref().filter(|_| bits & bit::ETAG != 0) {
         put_bytes(out, etag);
     }
-    if let Some(text) = record.last_modified_text.as_ref().filter(|_| bits & bit::MODIFIED != 0) {
-        put_bytes(out, text);
+    if let Some(text) = record.last_modified_text().filter(|_| bits & bit::MODIFIED != 0) {
+        put_bytes(out, &text);
     }
     if !record.vary.is_empty() {
         put_vary(out, &record.vary);
     }
     for labels in [&record.tags, &record.groups].into_iter().filter(|labels| !labels.is_empty()) {
         put_number(out, labels.len() as u64);
-        labels.iter().for_each(|label| put_bytes(out, label.as_bytes()));
+        for label in labels {
+            put_bytes(out, label.as_bytes());
+        }
     }
     if let Some(part) = record.part {
         put_number(out, part.first);
@@ -101,8 +103,11 @@ pub(super) fn take(input: &mut Input<'_>, bits: u32, head: &ResponseHead) -> Res
     let flags = RecordFlags::from_bits(flags).ok_or(CodecError::Invalid("flags"))?;
     let response_time = Timestamp::from_millis(input.signed()?);
     let seconds = |input: &mut Input<'_>, bit| present(has(bit), || input.number("seconds"));
-    let labels = |input: &mut Input<'_>, bit| if has(bit) { take_labels(input) } else { Ok(Box::default()) };
-    Ok(Record {
+    let text = |input: &mut Input<'_>, written, same, name| {
+        take_text(input, has(written), has(same), head.fields.get(name))
+    };
+    let mut rare = RareFacts::default();
+    let mut record = Record {
         status,
         flags,
         response_time,
@@ -111,28 +116,30 @@ pub(super) fn take(input: &mut Input<'_>, bits: u32, head: &ResponseHead) -> Res
         last_modified: present(has(bit::LAST_MODIFIED), || take_time(input, response_time))?,
         stale_from: present(has(bit::STALE_FROM), || take_time(input, response_time))?,
         initial_age: seconds(input, bit::INITIAL_AGE)?.unwrap_or(0),
-        s_maxage: seconds(input, bit::S_MAXAGE)?,
-        max_age: seconds(input, bit::MAX_AGE)?,
-        expires: seconds(input, bit::EXPIRES)?,
-        stale_while_revalidate: seconds(input, bit::STALE_WHILE_REVALIDATE)?,
-        stale_if_error: seconds(input, bit::STALE_IF_ERROR)?,
+        max_age: None,
+        expires: None,
         admission: admission(bits >> bit::ADMISSION_AT & 3),
-        audience: match present(has(bit::PRIVATE), || input.text("the partition"))? {
-            Some(partition) => Audience::Private(partition.into()),
-            None => Audience::Shared,
-        },
-        etag: take_text(input, has(bit::ETAG), has(bit::ETAG_OF_HEAD), head.fields.get(ETAG))?,
-        last_modified_text: take_text(
-            input,
-            has(bit::MODIFIED),
-            has(bit::MODIFIED_OF_HEAD),
-            head.fields.get(LAST_MODIFIED),
-        )?,
-        vary: if has(bit::VARY) { take_vary(input)? } else { Box::default() },
-        tags: labels(input, bit::TAGS)?,
-        groups: labels(input, bit::GROUPS)?,
-        part: present(has(bit::PART), || take_part(input, has(bit::COMPLETE_LEN)))?,
-    })
+        etag: None,
+        vary: Box::default(),
+        rare: Rare::default(),
+    };
+    rare.s_maxage = seconds(input, bit::S_MAXAGE)?;
+    record.max_age = seconds(input, bit::MAX_AGE)?;
+    record.expires = seconds(input, bit::EXPIRES)?;
+    rare.stale_while_revalidate = seconds(input, bit::STALE_WHILE_REVALIDATE)?;
+    rare.stale_if_error = seconds(input, bit::STALE_IF_ERROR)?;
+    if let Some(partition) = present(has(bit::PRIVATE), || input.text("the partition"))? {
+        rare.audience = Audience::Private(partition.into());
+    }
+    record.etag = text(input, bit::ETAG, bit::ETAG_OF_HEAD, ETAG)?;
+    let modified = text(input, bit::MODIFIED, bit::MODIFIED_OF_HEAD, LAST_MODIFIED)?;
+    record.vary = if has(bit::VARY) { take_vary(input)? } else { Box::default() };
+    rare.tags = if has(bit::TAGS) { take_labels(input)? } else { Vec::new() };
+    rare.groups = if has(bit::GROUPS) { take_labels(input)? } else { Vec::new() };
+    rare.part = present(has(bit::PART), || take_part(input, has(bit::COMPLETE_LEN)))?;
+    record.rare = rare.into();
+    record.set_last_modified(modified.as_deref(), record.last_modified);
+    Ok(record)
 }
 
 fn present<T>(is: bool, take: impl FnOnce() -> Result<T, CodecError>) -> Result<Option<T>, CodecError> {
@@ -192,8 +199,8 @@ fn take_vary(input: &mut Input<'_>) -> Result<Box<[VarySelector]>, CodecError> {
     })
 }
 
-fn take_labels(input: &mut Input<'_>) -> Result<Box<[Box<str>]>, CodecError> {
-    input.list(1, |input| input.text("a tag or group").map(Into::into))
+fn take_labels(input: &mut Input<'_>) -> Result<Vec<Box<str>>, CodecError> {
+    input.list(1, |input| input.text("a tag or group").map(Into::into)).map(Vec::from)
 }
 
 fn take_part(input: &mut Input<'_>, complete: bool) -> Result<Part, CodecError> {

@@ -1,7 +1,7 @@
 //! Laws about variants and refreshing.
 
 use super::Verdict;
-use super::kit::{body_of, check, equal, head, key, only, plain, put, refused, seen, stored, varied};
+use super::kit::{UNTIL, body_of, check, equal, head, key, only, plain, put, refused, seen, stored, varied};
 use crate::{MAX_VARIANTS, Store, StoreError};
 use millpond_exchange::{Audience, Key, Part, PurgeMode, Record, Selector, Timestamp};
 use std::sync::Arc;
@@ -42,7 +42,8 @@ pub(super) async fn the_oldest_variant_leaves(store: Arc<dyn Store>) -> Verdict 
 
 /// The record of a part that begins with this byte.
 fn part(first: u64) -> Record {
-    Record { status: 206, part: Some(Part { first, complete_len: Some(100) }), ..plain() }
+    let part = Part { first, complete_len: Some(100) };
+    Record { status: 206, ..plain() }.with_rare(|rare| rare.part = Some(part))
 }
 
 /// Where the bodies of the entries of `key` begin, the newest first; none for a whole one.
@@ -67,6 +68,18 @@ pub(super) async fn parts_stand_side_by_side(store: Arc<dyn Store>) -> Verdict {
     equal("bodies", &bodies, &vec![b"six".to_vec(), b"two".to_vec(), b"whole".to_vec()])
 }
 
+/// A part takes the place of those all of whose bytes it has, and of no other: neither of one it has some of, nor of one for
+/// other selecting fields.
+pub(super) async fn a_part_replaces_those_within(store: Arc<dyn Store>) -> Verdict {
+    let key = key("law.test", "/within");
+    let other = Record { status: 206, rare: part(12).rare, ..varied("a") };
+    seen(put(&*store, &key, other, b"abc").await)?;
+    for (first, body) in [(10, &b"abc"[..]), (14, b"d"), (20, b"efg"), (8, b"0123456789abc")] {
+        seen(put(&*store, &key, part(first), body).await)?;
+    }
+    equal("parts", &beginnings(&*store, &key).await?, &vec![Some(8), Some(20), Some(12)])
+}
+
 /// A whole response takes the place of the parts, and of the whole one, for the same selecting fields.
 pub(super) async fn a_whole_replaces_parts(store: Arc<dyn Store>) -> Verdict {
     let key = key("law.test", "/whole");
@@ -83,7 +96,7 @@ pub(super) async fn a_whole_replaces_parts(store: Arc<dyn Store>) -> Verdict {
 pub(super) async fn partitions_are_variants(store: Arc<dyn Store>) -> Verdict {
     let key = key("law.test", "/private");
     for partition in ["alice", "bob"] {
-        let record = Record { audience: Audience::Private(partition.into()), ..plain() };
+        let record = plain().with_rare(|rare| rare.audience = Audience::Private(partition.into()));
         seen(put(&*store, &key, record, partition.as_bytes()).await)?;
     }
     equal("number of entries", &stored(&*store, &key).await?.len(), &2)
@@ -96,7 +109,7 @@ pub(super) async fn a_refresh_keeps_body_and_identity(store: Arc<dyn Store>) -> 
     seen(put(&*store, &key, varied("b"), b"other").await)?;
     let old = seen(stored(&*store, &key).await?.pop().ok_or("nothing is stored"))?;
     let newer = Record { date: Timestamp::from_secs(2_000_000), ..varied("a") };
-    let fresh = seen(store.refresh(&old, newer.clone(), head("fresh"), store.epoch()).await)?;
+    let fresh = seen(store.refresh(&old, newer.clone(), head("fresh"), UNTIL, store.epoch()).await)?;
     equal("identity", &fresh.id, &old.id)?;
     let entries = stored(&*store, &key).await?;
     equal("number of entries", &entries.len(), &2)?;
@@ -113,7 +126,7 @@ pub(super) async fn a_refresh_of_what_left_is_refused(store: Arc<dyn Store>) -> 
     let key = key("law.test", "/gone");
     let old = seen(put(&*store, &key, plain(), b"content").await)?;
     seen(store.remove(&Selector::Key(key.clone()), PurgeMode::Hard, Timestamp::from_secs(1)).await)?;
-    let refreshed = store.refresh(&old, plain(), head("late"), store.epoch()).await;
+    let refreshed = store.refresh(&old, plain(), head("late"), UNTIL, store.epoch()).await;
     refused("the refresh of a purged entry", refreshed, |error| *error == StoreError::Gone)?;
     check(stored(&*store, &key).await?.is_empty(), "a refused refresh left an entry")
 }
@@ -123,7 +136,7 @@ pub(super) async fn a_refresh_of_what_was_replaced_is_refused(store: Arc<dyn Sto
     let key = key("law.test", "/replaced");
     let old = seen(put(&*store, &key, plain(), b"old").await)?;
     let new = seen(put(&*store, &key, plain(), b"new").await)?;
-    let refreshed = store.refresh(&old, plain(), head("late"), store.epoch()).await;
+    let refreshed = store.refresh(&old, plain(), head("late"), UNTIL, store.epoch()).await;
     refused("the refresh of a replaced entry", refreshed, |error| *error == StoreError::Gone)?;
     let found = only(&*store, &key).await?;
     equal("identity", &found.id, &new.id)?;

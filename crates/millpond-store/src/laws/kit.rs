@@ -5,12 +5,15 @@ use crate::{Entry, Epoch, NewEntry, Store, StoreError};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use millpond_exchange::{
-    Admission, Audience, Body, Fields, Frame, Key, KeyParts, Record, RecordFlags, ResponseHead, Scheme,
+    Admission, Body, Fields, Frame, Key, KeyParts, Rare, Record, RecordFlags, ResponseHead, Scheme,
     StatusCode, Timestamp, VarySelector,
 };
 use std::fmt::{Debug, Display};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Until when what is refreshed is fresh.
+pub const UNTIL: Timestamp = Timestamp::from_secs(2_000_000_000);
 
 /// A record with nothing but a date: the one place where the suite makes records.
 pub fn record(date: Timestamp) -> Record {
@@ -20,22 +23,15 @@ pub fn record(date: Timestamp) -> Record {
         response_time: date,
         date,
         initial_age: 0,
-        s_maxage: None,
         max_age: None,
         expires: None,
         last_modified: None,
-        stale_while_revalidate: None,
-        stale_if_error: None,
         stale_from: None,
         flags: RecordFlags::default(),
         admission: Admission::default(),
-        audience: Audience::default(),
         etag: None,
-        last_modified_text: None,
         vary: Box::default(),
-        tags: Box::default(),
-        groups: Box::default(),
-        part: None,
+        rare: Rare::default(),
     }
 }
 

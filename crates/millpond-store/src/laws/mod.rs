@@ -14,7 +14,7 @@ mod writing;
 
 use crate::{Capabilities, Store};
 use futures_util::future::BoxFuture;
-pub use kit::{body_of, entry, head, key, put, record};
+pub use kit::{UNTIL, body_of, entry, head, key, put, record};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -77,6 +77,7 @@ pub const LAWS: &[Law] = laws![
     keeping::other_variants_stay,
     keeping::the_oldest_variant_leaves,
     keeping::parts_stand_side_by_side,
+    keeping::a_part_replaces_those_within,
     keeping::a_whole_replaces_parts,
     keeping::partitions_are_variants,
     keeping::a_refresh_keeps_body_and_identity,

@@ -1,7 +1,7 @@
 //! Laws about purges: what each selector covers, hard and soft, and what a purge does to writes begun before it.
 
 use super::Verdict;
-use super::kit::{BEGINNING, check, entry, equal, head, key, only, plain, put, refused, seen, stored};
+use super::kit::{BEGINNING, UNTIL, check, entry, equal, head, key, only, plain, put, refused, seen, stored};
 use crate::{NewEntry, Store, StoreError};
 use bytes::Bytes;
 use millpond_exchange::{Fields, Key, KeyParts, PurgeMode, Record, Scheme, Selector, Timestamp};
@@ -12,7 +12,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_500_000);
 
 fn tagged(tags: &[&str], groups: &[&str]) -> Record {
     let boxed = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect();
-    Record { tags: boxed(tags), groups: boxed(groups), ..plain() }
+    plain().with_rare(|rare| (rare.tags, rare.groups) = (boxed(tags), boxed(groups)))
 }
 
 /// A world of keys with their records, in which `selector` covers exactly those marked.
@@ -213,7 +213,7 @@ pub(super) async fn a_purge_overtakes_a_refresh(store: Arc<dyn Store>) -> Verdic
                 let entry = seen(put(&*store, &key, old.clone(), b"content").await)?;
                 let ticket = store.epoch();
                 seen(store.remove(&selector, mode, NOW).await)?;
-                let refreshed = store.refresh(&entry, new.clone(), head("late"), ticket).await;
+                let refreshed = store.refresh(&entry, new.clone(), head("late"), UNTIL, ticket).await;
                 let late = |error: &StoreError| matches!(error, StoreError::Superseded | StoreError::Gone);
                 refused(&format!("a refresh overtaken by {selector:?}"), refreshed, late)?;
                 let marks = stored(&*store, &key).await?;
@@ -237,7 +237,7 @@ pub(super) async fn a_purge_spares_what_it_does_not_cover(store: Arc<dyn Store>)
         let old = seen(put(&*store, &key, record(), b"content").await)?;
         let writer = seen(store.writer(entry(&*store, &key, record())).await)?;
         seen(store.remove(&selector, PurgeMode::Hard, NOW).await)?;
-        seen(store.refresh(&old, record(), head("fresh"), ticket).await)?;
+        seen(store.refresh(&old, record(), head("fresh"), UNTIL, ticket).await)?;
         seen(writer.commit(Fields::new()).await)?;
     }
     Ok(())

@@ -221,11 +221,11 @@ impl Shared {
         old: Option<Slot>,
         list: Vec<Arc<Entry>>,
     ) -> Gone {
-        let complete = self.standalone() || old.as_ref().is_some_and(|old| old.complete);
+        let complete = self.standalone() || old.as_ref().is_some_and(Slot::complete);
         if list.is_empty() {
             return self.take_out(state, key, old.as_ref());
         }
-        let slot = self.fitting(state, key, list, complete);
+        let slot = self.fitting(state, list, complete);
         let Some(slot) = slot.filter(|slot| self.admits(state, key, old.as_ref(), slot)) else {
             state.counts.refused += 1;
             // What was there is older than what was refused, and must not outlive it.
@@ -264,14 +264,13 @@ impl Shared {
     pub(super) fn fitting(
         &self,
         state: &mut State,
-        key: &Key,
         mut list: Vec<Arc<Entry>>,
         mut complete: bool,
     ) -> Option<Slot> {
         list.truncate(MAX_VARIANTS);
         state.last_list = state.last_list.wrapping_add(1);
         loop {
-            let slot = Slot::new(key, list.as_slice().into(), complete, state.last_list);
+            let slot = Slot::new(list.as_slice().into(), complete, state.last_list);
             if slot.weight() <= self.layout.max_key {
                 return Some(slot);
             }
@@ -351,7 +350,7 @@ impl Counts {
 /// `entry`, and after it what it leaves of `old`.
 pub(super) fn in_front(entry: &Arc<Entry>, old: Option<&Slot>) -> Vec<Arc<Entry>> {
     let others = old.into_iter().flat_map(Slot::entries);
-    let others = others.filter(|other| other.id != entry.id && !entry.record.replaces(&other.record));
+    let others = others.filter(|other| other.id != entry.id && !entry.replaces(other));
     std::iter::once(entry).chain(others).cloned().collect()
 }
 

@@ -1,51 +1,80 @@
 //! The entries of one key as the cache holds them, and what they weigh.
 
 use super::index::ROW_OVERHEAD;
-use crate::{Entries, Entry, Variants};
+use crate::{Entries, Entry, Variants, entries};
 use millpond_exchange::{Key, Record, Segments};
 use quick_cache::{Lifecycle, Weighter};
 use std::sync::Arc;
 
 /// What a key costs beyond its text, bytes: slab and map slots of the cache with their spare room, the row of the
 /// ordered index, the counters of its `Arc`, allocation headers. A test compares the sum with what the allocator says.
-const KEY_OVERHEAD: u64 = 240;
+const KEY_OVERHEAD: u64 = 208;
 /// What an entry costs beyond its parts, bytes: counters of its `Arc`, its place in the list, allocation headers.
 const ENTRY_OVERHEAD: u64 = 80;
 /// What a body segment costs beyond its content, bytes: the handle, where there are several, the shared counter with the
 /// lease, two allocation headers.
 const SEGMENT_OVERHEAD: u64 = 96;
 
-/// All entries of one key. Small: the cache moves it about, and a lookup must not need a second line of it.
+/// All entries of one key. Small: the cache moves it about, and has room for twice as many at times.
 #[derive(Clone, Debug)]
-pub(super) struct Slot {
-    entries: Entries,
-    weight: u64,
-    /// Tells this list from another of the same entries: one that came and left again looks the same.
-    number: u32,
-    pub(super) complete: bool,
+pub(super) struct Slot(Form);
+
+/// As in [`Entries`]. The number tells this list from another of the same entries: one that came and left again looks the
+/// same. It stands with `complete` in each of them, where that costs nothing.
+#[derive(Clone, Debug)]
+enum Form {
+    None { complete: bool, number: u32 },
+    One { complete: bool, number: u32, entry: Arc<Entry> },
+    Many { complete: bool, number: u32, list: Arc<Vec<Arc<Entry>>> },
 }
 
 impl Slot {
-    pub(super) fn new(key: &Key, entries: Entries, complete: bool, number: u32) -> Self {
-        let weight = key_weight(key) + entries.iter().map(|entry| entry_weight(entry)).sum::<u64>();
-        Self { entries, weight, number, complete }
+    pub(super) fn new(entries: Entries, complete: bool, number: u32) -> Self {
+        Self(match entries.0 {
+            entries::Form::None => Form::None { complete, number },
+            entries::Form::One(entry) => Form::One { complete, number, entry },
+            entries::Form::Many(list) => Form::Many { complete, number, list },
+        })
     }
 
     pub(super) fn entries(&self) -> &[Arc<Entry>] {
-        &self.entries
+        match &self.0 {
+            Form::None { .. } => &[],
+            Form::One { entry, .. } => std::slice::from_ref(entry),
+            Form::Many { list, .. } => list,
+        }
     }
 
     /// What a lookup says of it.
     pub(super) fn into_variants(self) -> Variants {
-        Variants { entries: self.entries, complete: self.complete }
+        let (complete, form) = match self.0 {
+            Form::None { complete, .. } => (complete, entries::Form::None),
+            Form::One { complete, entry, .. } => (complete, entries::Form::One(entry)),
+            Form::Many { complete, list, .. } => (complete, entries::Form::Many(list)),
+        };
+        Variants { entries: Entries(form), complete }
+    }
+
+    pub(super) fn complete(&self) -> bool {
+        self.facts().0
+    }
+
+    fn facts(&self) -> (bool, u32) {
+        match self.0 {
+            Form::None { complete, number }
+            | Form::One { complete, number, .. }
+            | Form::Many { complete, number, .. } => (complete, number),
+        }
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.entries().iter().map(|entry| &entry.record)
     }
 
+    /// Bytes for all of it, the key included. Counted anew each time: entries do not change, and lookups do not ask.
     pub(super) fn weight(&self) -> u64 {
-        self.weight
+        let key = self.entries().first().map_or(0, |entry| entry.key.as_bytes().len() as u64);
+        KEY_OVERHEAD + key + self.entries().iter().map(|entry| entry_weight(entry)).sum::<u64>()
     }
 
     /// Bytes of content; a part of the weight.
@@ -55,13 +84,14 @@ impl Slot {
 
     /// True when `other` is this very list, not one that looks the same.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.number == other.number && self.entries.same(&other.entries)
+        let same = match (&self.0, &other.0) {
+            (Form::None { .. }, Form::None { .. }) => true,
+            (Form::One { entry, .. }, Form::One { entry: other, .. }) => Arc::ptr_eq(entry, other),
+            (Form::Many { list, .. }, Form::Many { list: other, .. }) => Arc::ptr_eq(list, other),
+            _ => false,
+        };
+        same && self.facts().1 == other.facts().1
     }
-}
-
-/// Bytes for a key, whatever is stored under it.
-fn key_weight(key: &Key) -> u64 {
-    KEY_OVERHEAD + key.as_bytes().len() as u64
 }
 
 /// Bytes for one entry, without its key.
@@ -81,7 +111,7 @@ pub(super) struct ByBytes;
 
 impl Weighter<Key, Slot> for ByBytes {
     fn weight(&self, _: &Key, slot: &Slot) -> u64 {
-        slot.weight
+        slot.weight()
     }
 }
 
@@ -94,5 +124,17 @@ impl Lifecycle<Key, Slot> for Leavers {
 
     fn on_evict(&self, leavers: &mut Self::RequestState, key: Key, slot: Slot) {
         leavers.push((key, slot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is one of these for each entry held, and at times room for another.
+    #[test]
+    fn a_slot_takes_two_words() {
+        assert_eq!(size_of::<Slot>(), 16);
+        assert_eq!(size_of::<Entry>() + 2 * size_of::<usize>(), 256, "a size that allocators have");
     }
 }

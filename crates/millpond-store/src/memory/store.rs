@@ -130,6 +130,7 @@ impl Store for MemoryStore {
         entry: &'a Arc<Entry>,
         record: Record,
         mut head: ResponseHead,
+        _: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
         head.fields.shrink();

@@ -18,9 +18,7 @@ pub(super) fn merged(memory: &[Arc<Entry>], mut below: Vec<Arc<Entry>>) -> Vec<A
         .filter(|entry| !below.iter().any(|other| held(other.id).is_none() && overtakes(other, entry)))
         .cloned()
         .collect();
-    below.retain(|entry| {
-        held(entry.id).is_some() || !all.iter().any(|only| only.record.replaces(&entry.record))
-    });
+    below.retain(|entry| held(entry.id).is_some() || !all.iter().any(|only| only.replaces(entry)));
     all.extend(below.into_iter().map(|entry| match held(entry.id) {
         Some(twin) => one_of(twin, entry),
         None => entry,
@@ -32,7 +30,7 @@ pub(super) fn merged(memory: &[Arc<Entry>], mut below: Vec<Arc<Entry>>) -> Vec<A
 /// True when `below`, which memory does not know, takes the place of `held`, which the tier below does not have: another
 /// process has stored it, later than this one has stored `held`.
 fn overtakes(below: &Entry, held: &Entry) -> bool {
-    below.record.replaces(&held.record) && below.record.response_time > held.record.response_time
+    below.replaces(held) && below.record.response_time > held.record.response_time
 }
 
 /// Of two that are one entry, the one refreshed last; with the body, if either has it.

@@ -90,14 +90,18 @@ impl Store for Tiered {
         entry: &'a Arc<Entry>,
         record: Record,
         head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
-        let Some(below) = &self.below else { return self.memory.refresh(entry, record, head, epoch) };
+        let Some(below) = &self.below else {
+            return self.memory.refresh(entry, record, head, fresh_until, epoch);
+        };
         Box::pin(async move {
             let stamp = self.memory.stamp(&entry.key);
             let unsettled = Unsettled::new(&self.memory, &entry.key);
             let parts = (Epoch::own(epoch.own), Epoch::own(epoch.below));
-            let refreshed = below.store.refresh(entry, record.clone(), head.clone(), parts.1).await;
+            let refreshed =
+                below.store.refresh(entry, record.clone(), head.clone(), fresh_until, parts.1).await;
             match below.counted(refreshed) {
                 Ok(fresh) => {
                     let fresh = self.follow(&stamp, entry, &fresh, epoch.own)?;
@@ -111,7 +115,7 @@ impl Store for Tiered {
                 // Memory may have what the tier below never got, has evicted or cannot reach.
                 Err(error) => {
                     unsettled.settle();
-                    let alone = self.memory.refresh(entry, record, head, parts.0).await;
+                    let alone = self.memory.refresh(entry, record, head, fresh_until, parts.0).await;
                     alone.map_err(|own| if own == StoreError::Gone { error } else { own })
                 }
             }
@@ -133,6 +137,18 @@ impl Store for Tiered {
             // The tier below has everything, but for what memory keeps alone.
             Ok(removed?.max(held))
         })
+    }
+
+    /// Of the tier below, which has everything but for what memory keeps alone.
+    fn heads_of_path(
+        &self,
+        path: &str,
+        most: usize,
+        look: &mut dyn FnMut(&ResponseHead),
+    ) -> Result<bool, StoreError> {
+        self.below
+            .as_ref()
+            .map_or(Ok(false), |below| below.counted(below.store.heads_of_path(path, most, look)))
     }
 
     fn epoch(&self) -> Epoch {

@@ -143,10 +143,11 @@ impl Store for Lower {
         entry: &'a Arc<Entry>,
         record: Record,
         head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
         Box::pin(self.switches.pass(async move {
-            Ok(self.switches.given(&self.inner.refresh(entry, record, head, epoch).await?))
+            Ok(self.switches.given(&self.inner.refresh(entry, record, head, fresh_until, epoch).await?))
         }))
     }
 
