@@ -6,7 +6,9 @@ use crate::invalidate::is_target;
 use crate::profile::Profile;
 use crate::reason::Reason;
 use crate::request::{MethodClass, RequestFacts, RequestFlags};
-use crate::stored::{Origin, ResponseFacts, Times, is_heuristically_cacheable, record_of, stored_head};
+use crate::stored::{
+    Origin, ResponseFacts, Times, is_heuristically_cacheable, record_of, single, stored_head,
+};
 use crate::vary::vary_selectors;
 use millpond_exchange::{
     Admission, Method, Part, Record, RecordFlags, RequestHead, ResponseHead, StatusCode,
@@ -94,7 +96,9 @@ const REQUEST_SPECIFIC: RequestFlags = RequestFlags::RANGE
 /// RFC 9110 section 9.3.3: a response to POST whose Content-Location is its target is what a GET would have
 /// brought. It is stored under the key of a GET, provided that it states its lifetime.
 fn is_answer_to_get(request: &RequestHead, response: &ResponseHead) -> bool {
-    let location = response.fields.get_str("content-location");
+    // Several that differ name nothing.
+    let location =
+        single(&response.fields, "content-location").and_then(|value| std::str::from_utf8(value).ok());
     request.method == Method::POST
         && response.status == StatusCode::OK
         && location.is_some_and(|location| is_target(request, location))
@@ -173,7 +177,7 @@ fn worthwhile(record: &Record, profile: &Profile) -> Result<(), Reason> {
             return Err(Reason::SetCookie);
         }
     }
-    let validator = record.etag.is_some() || record.last_modified_text.is_some();
+    let validator = record.etag.is_some() || record.has_last_modified();
     let window = record.stale_while_revalidate.max(record.stale_if_error).unwrap_or(0) > 0;
     if fresh || validator || (window && !has(RecordFlags::NO_CACHE)) {
         return Ok(());

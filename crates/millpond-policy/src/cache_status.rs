@@ -34,7 +34,9 @@ impl Forward {
             | Reason::RequestNoStore => Self::Request,
             Reason::Method => Self::Method,
             Reason::Precondition => Self::Bypass,
-            Reason::OverrideOff | Reason::PrivateEntry => Self::Miss,
+            Reason::OverrideOff | Reason::PrivateEntry | Reason::UserRequest | Reason::Withdrawn => {
+                Self::Miss
+            }
             _ => Self::Stale,
         }
     }

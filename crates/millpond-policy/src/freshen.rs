@@ -135,17 +135,19 @@ fn keep_what_was_not_said(record: &mut Record, old: &Record, response: &Response
     // The stored bytes answer the request that fetched them, whoever asked for this validation.
     record.flags = (record.flags - user) | (old.flags & user);
     if !response.fields.iter().any(is_tag_field) {
-        record.tags.clone_from(&old.tags);
+        record.set_rare(|rare| rare.tags.clone_from(&old.tags));
     }
     set_part(record, old.part);
     let own_target = |record: &Record| record.flags.contains(RecordFlags::OWN_TARGET);
     if own_target(old) && !own_target(record) {
         record.flags = (record.flags - DIRECTIVE_FLAGS) | (old.flags & DIRECTIVE_FLAGS);
-        record.s_maxage = old.s_maxage;
         record.max_age = old.max_age;
         record.expires = old.expires;
-        record.stale_while_revalidate = old.stale_while_revalidate;
-        record.stale_if_error = old.stale_if_error;
+        record.set_rare(|rare| {
+            rare.s_maxage = old.s_maxage;
+            rare.stale_while_revalidate = old.stale_while_revalidate;
+            rare.stale_if_error = old.stale_if_error;
+        });
     }
 }
 

@@ -6,8 +6,9 @@
 
 use crate::canonical::{Weighted, sorted_members};
 use crate::profile::{LanguageMatch, Profile};
+use crate::selecting::Selecting;
 use crate::validate::Stored;
-use crate::vary::{may_be_given, normalise_vary, selector_matches};
+use crate::vary::{has_many_members, may_be_given, normalise_vary};
 use millpond_exchange::{Fields, Record};
 use smallvec::SmallVec;
 
@@ -39,10 +40,11 @@ pub fn select_language<'a>(
     }
     let value = normalise_vary(ACCEPT_LANGUAGE, fields)?;
     let wanted = ranges(&value)?;
+    let mut selecting = Selecting::new(fields);
     let fitting = stored.enumerate().filter_map(|(index, entry)| {
         let record = entry.record;
         let usable = record.part.is_none() && may_be_given(record, partition);
-        let fit = if usable { fit(&entry, fields, &wanted, profile)? } else { return None };
+        let fit = if usable { fit(&entry, &mut selecting, &wanted, profile)? } else { return None };
         Some((fit, record.date, record.response_time, index))
     });
     fitting
@@ -56,11 +58,19 @@ type Ranges<'a> = SmallVec<[Weighted<'a>; 8]>;
 
 /// The language ranges of a value, the heaviest first; those of equal weight in the order they have.
 fn ranges(value: &[u8]) -> Option<Ranges<'_>> {
+    if has_many_members(value) {
+        return None;
+    }
     sorted_members(value, false).filter(|ranges| (1..=MAX_RANGES).contains(&ranges.len()))
 }
 
-fn fit(entry: &Stored<'_>, fields: &Fields, wanted: &Ranges<'_>, profile: &Profile) -> Option<LanguageFit> {
-    let fetched_for = fetched_for(entry.record, fields)?;
+fn fit<'a>(
+    entry: &Stored<'a>,
+    selecting: &mut Selecting<'a, '_>,
+    wanted: &Ranges<'_>,
+    profile: &Profile,
+) -> Option<LanguageFit> {
+    let fetched_for = fetched_for(entry.record, selecting)?;
     let language = Language::of(&entry.head.fields);
     let by_order = match language {
         Language::Unsaid => false,
@@ -80,11 +90,11 @@ fn fit(entry: &Stored<'_>, fields: &Fields, wanted: &Ranges<'_>, profile: &Profi
 
 /// The languages that the response of `record` was fetched for, if it varies on them and matches the request in every
 /// other field it varies on.
-fn fetched_for<'a>(record: &'a Record, fields: &Fields) -> Option<Ranges<'a>> {
+fn fetched_for<'a>(record: &'a Record, selecting: &mut Selecting<'a, '_>) -> Option<Ranges<'a>> {
     let is_language = |name: &str| name == ACCEPT_LANGUAGE;
     let selector = record.vary.iter().find(|selector| is_language(&selector.name))?;
     let mut others = record.vary.iter().filter(|selector| !is_language(&selector.name));
-    let matches = others.all(|selector| selector_matches(selector, fields));
+    let matches = others.all(|selector| selecting.matches(selector));
     if matches { ranges(selector.value.as_deref()?) } else { None }
 }
 

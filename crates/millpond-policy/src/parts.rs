@@ -7,9 +7,11 @@ use crate::etag::EntityTag;
 use crate::range::{Asked, Spec, asked, has_strong_date, if_range_matches};
 use crate::range_set::{Selected, selected};
 use crate::request::{MethodClass, RequestFacts, RequestFlags};
+use crate::selecting::Selecting;
 use crate::validate::{Stored, add_validators, remove_conditions};
-use crate::vary::{may_be_given, selects};
+use crate::vary::may_be_given;
 use millpond_exchange::{Fields, Record, RecordFlags};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -81,10 +83,10 @@ impl Fetch {
 /// The validator by which a stored response may be combined with parts (RFC 9110 section 15.3.7.3): a strong entity tag,
 /// or, where there is no tag at all, a Last-Modified that is strong (section 8.8.2.2). With a weak tag the origin says that
 /// equal dates may stand for different bytes, and section 13.1.5 forbids a date in If-Range where there is a tag.
-pub fn combining_validator(record: &Record) -> Option<&[u8]> {
+pub fn combining_validator(record: &Record) -> Option<Cow<'_, [u8]>> {
     match record.etag.as_deref() {
-        Some(tag) => record.flags.contains(RecordFlags::STRONG_ETAG).then_some(tag),
-        None => record.last_modified_text.as_deref().filter(|_| has_strong_date(record)),
+        Some(tag) => record.flags.contains(RecordFlags::STRONG_ETAG).then_some(Cow::Borrowed(tag)),
+        None => record.last_modified_text().filter(|_| has_strong_date(record)),
     }
 }
 
@@ -96,9 +98,10 @@ pub fn parts_for<'a>(
     fields: &Fields,
     partition: Option<&str>,
 ) -> Vec<usize> {
+    let mut selecting = Selecting::new(fields);
     let mut found: Vec<(usize, &Record)> = records
         .enumerate()
-        .filter(|(_, record)| may_be_given(record, partition) && selects(record, fields))
+        .filter(|(_, record)| may_be_given(record, partition) && selecting.selects(record))
         .collect();
     if found.iter().all(|(_, record)| record.part.is_none()) {
         return Vec::new();
@@ -114,7 +117,7 @@ fn contradicts(a: &Record, b: &Record) -> bool {
     let lengths = a.part.and_then(|part| part.complete_len).zip(b.part.and_then(|part| part.complete_len));
     let validators = match (&a.etag, &b.etag) {
         (Some(a), Some(b)) => !EntityTag::parse(a).weak_eq(&EntityTag::parse(b)),
-        _ => a.last_modified_text != b.last_modified_text,
+        _ => a.last_modified_text() != b.last_modified_text(),
     };
     validators || lengths.is_some_and(|(a, b)| a != b)
 }
@@ -157,7 +160,7 @@ pub fn parts_together(
     }
     let coding = codings(&newest.head.fields);
     let fits = |part: &Stored<'_>| {
-        combining_validator(part.record) == Some(validator) && codings(&part.head.fields) == coding
+        combining_validator(part.record).as_ref() == Some(&validator) && codings(&part.head.fields) == coding
     };
     let extents: Vec<(usize, Extent)> = parts
         .iter()

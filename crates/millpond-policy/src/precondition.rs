@@ -54,11 +54,13 @@ fn none_match(record: &Record, fields: &Fields) -> bool {
 fn modified_since(record: &Record, fields: &Fields) -> bool {
     let mut lines = fields.get_all("if-modified-since");
     let (Some(line), None) = (lines.next(), lines.next()) else { return true };
-    let stored = match (record.last_modified, &record.last_modified_text) {
-        (Some(last_modified), _) => last_modified,
-        // A Last-Modified that is no date says nothing but that it is not known.
-        (None, Some(_)) => return line != record.last_modified_text.as_deref().unwrap_or_default(),
-        (None, None) => record.date,
+    let stored = match record.last_modified {
+        Some(last_modified) => last_modified,
+        None => match record.last_modified_text() {
+            // A Last-Modified that is no date says nothing but that it is not known.
+            Some(text) => return *line != *text,
+            None => record.date,
+        },
     };
     parse_date(line).is_none_or(|since| stored > since)
 }

@@ -55,9 +55,9 @@ reasons! {
     VaryMalformed = "vary-malformed", "The Vary field is not a list of field names (RFC 9110 section 12.5.5), so no request is known to select the response.";
     SetCookie = "set-cookie", "The response sets a cookie and is not explicitly fresh by its own directives, so it may be meant for one user (RFC 9111 section 7.3).";
     SetCookieRefused = "set-cookie-refused", "The response sets a cookie, and refuse_set_cookie, which every TTL given by an option implies, keeps such responses out.";
-    UserRequest = "user-request", "The request carries Authorization or Cookie, and a TTL given by configuration does not apply to those unless the key names the user.";
+    UserRequest = "user-request", "The request carries Authorization, Cookie or another field that names its user, such as X-Api-Key, and a TTL given by configuration does not apply to those unless the key names the user.";
     ErrorStatus = "error-status", "With the setting force_cache, statuses of 400 and above are stored only where negative_ttl names them.";
-    NoFreshness = "no-freshness", "The response has neither freshness information nor a validator (RFC 9111 section 4.2.2); --default-ttl 60s would keep it for 60 seconds.";
+    NoFreshness = "no-freshness", "The response has neither freshness information nor a validator (RFC 9111 section 4.2.2); --default-ttl 60s would keep it for 60 seconds, or negative_ttl where the status is 400 or above.";
     StatusNotDefault = "status-not-default", "The status is not cacheable by default and the response is not explicitly fresh (RFC 9110 section 15.1); the setting negative_ttl can name it.";
     NeverFresh = "never-fresh", "The response is stale at once and has no validator, so it could never be used again (RFC 9111 section 4.2).";
 
@@ -70,6 +70,7 @@ reasons! {
     RequestMaxAge = "request-max-age", "The stored response is older than the request's max-age allows (RFC 9111 section 5.2.1.1); the setting ignore_client_reload would disregard max-age=0.";
     RequestMinFresh = "request-min-fresh", "The stored response will not stay fresh as long as the request's min-fresh asks (RFC 9111 section 5.2.1.3).";
     SoftPurged = "soft-purged", "A soft purge marked the stored response as stale.";
+    Withdrawn = "withdrawn", "The origin has taken the stored response back: its answer to a later request, or what that says of the stored response, may not be stored (RFC 9111 sections 4.3.3 and 4.3.4).";
     ClockWentBack = "clock-went-back", "The clock stands before the time the response was received, so its age is not known.";
     OverrideOff = "override-off", "The response was stored only because of an option that is no longer set.";
     PrivateEntry = "private-entry", "The stored response belongs to one user, and this cache is shared (RFC 9111 section 5.2.2.7).";
@@ -86,11 +87,10 @@ reasons! {
     Unmatched = "unmatched-304", "The origin answered 304, but its validators fit no stored response (RFC 9111 section 4.3.4).";
     NoStrongValidator = "no-strong-validator", "The stored part or the one that came has no strong validator, so they are not combined (RFC 9110 section 15.3.7.3).";
     PartChanged = "part-changed", "The part that came is of another representation than the stored one: its validator, its coding or the complete length differ, so they are not combined (RFC 9110 section 15.3.7.3).";
-    NotContiguous = "not-contiguous", "The part that came does not go on where the stored one ends, so they are not combined.";
+    NotContiguous = "not-contiguous", "The part that came does not lie next to the stored one, so they are not combined.";
     Precondition = "precondition", "If-Match and If-Unmodified-Since are for the origin to evaluate (RFC 9111 section 4.3.2).";
-    HeadMismatch = "head-mismatch", "A response to HEAD does not agree with the stored response, which therefore counts as stale (RFC 9111 section 4.3.5).";
-    Offline = "offline", "The cache is offline and has no stored response for this request.";
-    OnlyIfCached = "only-if-cached", "The request says only-if-cached, and no stored response can be used (RFC 9111 section 5.2.1.7).";
+    HeadMismatch = "head-mismatch", "A response to HEAD does not agree with the stored response, or a later answer states another No-Vary-Search; it therefore counts as stale (RFC 9111 section 4.3.5).";
+    Offline = "offline", "The cache is offline, and nothing that it has stored answers this request.";
 
     LanguagePreferred = "language-preferred", "The stored response was fetched for other languages, and is in the one this request likes best; the setting accept_language allows that.";
 
@@ -100,7 +100,7 @@ reasons! {
     RangeNotStored = "range-not-stored", "The request asks for a part of something that is not stored, so the origin is asked for that part.";
     RequestBody = "request-body", "The request has content, whose meaning for a GET is not defined (RFC 9110 section 9.3.1).";
     KeyBody = "key-body", "The content of the request would be part of its key, and is longer than limits.key_body, or those of other requests fill limits.key_bodies, or it has trailers.";
-    Steered = "steered", "The request tells the origin what the key does not know: fields that steer origins, or a host that only this client names; its answer is kept for nobody else.";
+    Steered = "steered", "The request has fields that steer origins, of which the key knows nothing; its answer is kept for nobody else.";
     NotAGraphqlQuery = "not-a-graphql-query", "The content is not known to hold GraphQL queries and nothing else, and cache_post = \"graphql\" keeps answers to queries only.";
     Upgrade = "upgrade", "The client asks to switch protocols (RFC 9110 section 7.8).";
     PassPath = "pass-path", "A pass rule of the route names this path.";

@@ -4,6 +4,31 @@ use crate::directives::each_directive;
 use bitflags::bitflags;
 use millpond_exchange::{Field, Method, RequestHead};
 
+/// Request fields that name a user as Authorization and Cookie do, by widespread convention: keys and tokens of APIs. In lower
+/// case; each ends in `key` or `token`.
+pub const CREDENTIAL_FIELDS: [&str; 20] = [
+    "api-key",
+    "apikey",
+    "deploy-token",
+    "job-token",
+    "ocp-apim-subscription-key",
+    "private-token",
+    "x-access-token",
+    "x-amz-security-token",
+    "x-api-key",
+    "x-api-token",
+    "x-auth-key",
+    "x-auth-token",
+    "x-functions-key",
+    "x-gitlab-token",
+    "x-goog-api-key",
+    "x-rapidapi-key",
+    "x-session-token",
+    "x-shopify-access-token",
+    "x-user-token",
+    "x-vault-token",
+];
+
 bitflags! {
     /// Yes-or-no facts of a request.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,6 +61,8 @@ bitflags! {
         const CACHE_CONTROL = 1 << 12;
         /// Pragma: no-cache is present.
         const PRAGMA = 1 << 13;
+        /// One of [`CREDENTIAL_FIELDS`] is present.
+        const CREDENTIALS = 1 << 14;
     }
 }
 
@@ -132,7 +159,9 @@ impl RequestFacts {
 
     /// True when the request names its user, so that an override may not share its response.
     pub const fn names_user(&self) -> bool {
-        self.flags.intersects(RequestFlags::AUTHORIZATION.union(RequestFlags::COOKIE))
+        const NAMING: RequestFlags =
+            RequestFlags::AUTHORIZATION.union(RequestFlags::COOKIE).union(RequestFlags::CREDENTIALS);
+        self.flags.intersects(NAMING)
     }
 
     /// Takes one field line into account. The length comes first: it settles nearly every comparison.
@@ -156,6 +185,7 @@ impl RequestFacts {
             }
             17 if field.is("if-modified-since") => RequestFlags::IF_MODIFIED_SINCE,
             19 if field.is("if-unmodified-since") => RequestFlags::IF_UNMODIFIED_SINCE,
+            _ if is_credential(field) => RequestFlags::CREDENTIALS,
             _ => return,
         };
         self.flags |= flag;
@@ -192,6 +222,12 @@ impl RequestFacts {
             self.flags |= RequestFlags::NO_CACHE;
         }
     }
+}
+
+/// True for one of [`CREDENTIAL_FIELDS`]. The last letter settles it for nearly every field.
+fn is_credential(field: Field<'_>) -> bool {
+    let may_be = matches!(field.name.last(), Some(b'y' | b'Y' | b'n' | b'N'));
+    may_be && CREDENTIAL_FIELDS.iter().any(|name| field.is(name))
 }
 
 /// The smaller of what was seen before and what was found now; a malformed one leaves the earlier in place.

@@ -5,6 +5,7 @@ use crate::freshness::{Basis, Lifetime, current_age, forced, freshness_lifetime}
 use crate::profile::Profile;
 use crate::reason::Reason;
 use crate::request::{RequestFacts, RequestFlags};
+use crate::withdraw::is_withdrawn;
 use millpond_exchange::{Admission, Audience, Record, RecordFlags, Timestamp};
 use std::time::Duration;
 
@@ -147,7 +148,7 @@ fn while_slow(
 ) -> Option<Reason> {
     let unknown = state.lifetime.basis == Basis::Invalid || clock_went_back(record, now);
     let client_insists = facts.has(RequestFlags::NO_CACHE) && !profile.ignore_client_reload;
-    let insists = client_insists || profile.always_validate;
+    let insists = client_insists || profile.always_validate || wants_fresh(facts, profile);
     if unknown || insists || request_refuses(record, facts, state, profile).is_some() {
         return None;
     }
@@ -169,8 +170,22 @@ pub fn time_to_live(record: &Record, now: Timestamp, profile: &Profile) -> i64 {
     State::of(record, now, profile).ttl
 }
 
+/// Why `record`, which has a `stale_from`, is stale since then.
+pub const fn stale_since(record: &Record) -> Reason {
+    if record.flags.contains(RecordFlags::WITHDRAWN) {
+        Reason::Withdrawn
+    } else if record.flags.contains(RecordFlags::DISAGREES) {
+        Reason::HeadMismatch
+    } else {
+        Reason::SoftPurged
+    }
+}
+
 /// Why a stored response is out of bounds for this cache altogether.
 fn unusable(record: &Record, profile: &Profile) -> Option<Reason> {
+    if is_withdrawn(record) {
+        return Some(Reason::Withdrawn);
+    }
     if profile.is_shared() && !matches!(record.audience, Audience::Shared) {
         return Some(Reason::PrivateEntry);
     }
@@ -239,7 +254,7 @@ impl State {
         if self.lifetime.basis == Basis::Invalid {
             Reason::InvalidFreshness
         } else if record.stale_from.is_some_and(|from| from <= now) {
-            Reason::SoftPurged
+            stale_since(record)
         } else {
             Reason::Stale
         }
@@ -272,6 +287,13 @@ fn request_refuses(
     None
 }
 
+/// RFC 9111 section 5.2.1.1: with max-age, "unless the max-stale request directive is also present, the client does not wish
+/// to receive a stale response", however young it is.
+fn wants_fresh(facts: &RequestFacts, profile: &Profile) -> bool {
+    let disregarded = facts.max_age == Some(0) && profile.ignore_client_reload;
+    facts.max_age.is_some() && facts.max_stale.is_none() && !disregarded
+}
+
 /// Whether a stale response may be served at once, and whether a refresh goes with it.
 fn allowed_stale(
     record: &Record,
@@ -280,7 +302,8 @@ fn allowed_stale(
     profile: &Profile,
 ) -> Option<(Reason, bool)> {
     // Without a known age or lifetime, no window can be measured.
-    if state.prohibits_stale(record, profile) || state.lifetime.basis == Basis::Invalid {
+    let unknown = state.lifetime.basis == Basis::Invalid;
+    if unknown || wants_fresh(facts, profile) || state.prohibits_stale(record, profile) {
         return None;
     }
     let staleness = state.staleness();

@@ -12,7 +12,7 @@ use crate::request::{RequestFacts, RequestFlags};
 use crate::tags::{cache_groups, cache_tags, is_tag_field};
 use crate::targeted::{OWN_TARGET, targeted_directives};
 use millpond_exchange::{
-    Admission, Audience, Field, Fields, Record, RecordFlags, ResponseHead, Timestamp, VarySelector,
+    Admission, Audience, Field, Fields, Rare, Record, RecordFlags, ResponseHead, Timestamp, VarySelector,
 };
 
 /// When the request was sent and when the response head arrived.
@@ -102,7 +102,7 @@ impl ResponseFacts {
 }
 
 /// The value of the field `name` when all its lines agree.
-fn single<'a>(fields: &'a Fields, name: &'a str) -> Option<&'a [u8]> {
+pub(crate) fn single<'a>(fields: &'a Fields, name: &'a str) -> Option<&'a [u8]> {
     let mut lines = fields.get_all(name);
     let first = lines.next()?;
     lines.all(|line| line == first).then_some(first)
@@ -152,7 +152,8 @@ pub(crate) fn remove_unstorable(fields: &mut Fields, directives: &ResponseDirect
     remove_connection_fields(fields);
     fields.retain(|field| {
         !NEVER.iter().any(|name| field.is(name))
-            && !no_cache.iter().chain(private).any(|name| field.is(name))
+            // Without Date, whoever hands a reply on would put the present in its place (RFC 9110 section 6.6.1).
+            && (field.is("date") || !no_cache.iter().chain(private).any(|name| field.is(name)))
             && !is_own(field)
     });
 }
@@ -182,32 +183,34 @@ pub(crate) fn record_of(
     flags.set(RecordFlags::HEURISTIC_STATUS, is_heuristically_cacheable(head.status.as_u16()));
     flags.set(RecordFlags::STRONG_ETAG, etag.is_some_and(|value| EntityTag::parse(value).is_strong()));
     let directives = &facts.directives;
-    Record {
+    let mut record = Record {
         status: head.status.as_u16(),
         request_time,
         response_time,
         date,
         initial_age: initial_age(facts.age.unwrap_or(0), date, request_time, response_time),
-        s_maxage: directives.s_maxage.recorded(),
         max_age: directives.max_age.recorded(),
         expires: facts.expires_after(response_time),
-        last_modified: last_modified_text.and_then(parse_date),
-        stale_while_revalidate: window(directives.stale_while_revalidate),
-        stale_if_error: window(directives.stale_if_error),
+        last_modified: None,
         stale_from: None,
         flags,
         admission: Admission::Standards,
-        audience: match origin.partition {
-            Some(owner) if !profile.is_shared() => Audience::Private(owner.into()),
-            _ => Audience::Shared,
-        },
         etag: etag.map(Into::into),
-        last_modified_text: last_modified_text.map(Into::into),
         vary: origin.vary,
-        tags: cache_tags(received),
-        groups: cache_groups(received),
-        part: None,
-    }
+        rare: Rare::default(),
+    };
+    record.set_rare(|rare| {
+        if let Some(owner) = origin.partition.filter(|_| !profile.is_shared()) {
+            rare.audience = Audience::Private(owner.into());
+        }
+        rare.s_maxage = directives.s_maxage.recorded();
+        rare.stale_while_revalidate = window(directives.stale_while_revalidate);
+        rare.stale_if_error = window(directives.stale_if_error);
+        rare.tags = cache_tags(received).into();
+        rare.groups = cache_groups(received).into();
+    });
+    record.set_last_modified(last_modified_text, last_modified_text.and_then(parse_date));
+    record
 }
 
 /// A malformed window for serving stale is none at all.
@@ -218,7 +221,8 @@ fn window(seconds: Seconds) -> Option<u32> {
 fn request_flags(request: &RequestFacts, partition: Option<&str>) -> RecordFlags {
     let mut flags = RecordFlags::empty();
     flags.set(RecordFlags::AUTHORIZED, request.has(RequestFlags::AUTHORIZATION));
-    flags.set(RecordFlags::COOKIE, request.has(RequestFlags::COOKIE));
+    flags
+        .set(RecordFlags::COOKIE, request.flags.intersects(RequestFlags::COOKIE | RequestFlags::CREDENTIALS));
     flags.set(RecordFlags::USER_KEY, partition.is_some());
     flags
 }

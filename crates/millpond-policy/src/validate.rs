@@ -10,7 +10,7 @@ use crate::request::RequestFacts;
 use crate::reuse::{StaleCause, stale_on_error};
 use crate::stored::Times;
 use crate::vary::selects;
-use millpond_exchange::{Fields, Record, RequestHead, ResponseHead, StatusCode};
+use millpond_exchange::{Fields, Record, RecordFlags, RequestHead, ResponseHead, StatusCode};
 
 /// The most entity tags sent in one If-None-Match.
 pub const MAX_TAGS: usize = 16;
@@ -69,7 +69,7 @@ pub(crate) fn add_validators(record: &Record, fields: &mut Fields) -> bool {
     if let Some(etag) = &record.etag {
         added |= fields.append("If-None-Match", etag).is_ok();
     }
-    if let Some(last_modified) = &record.last_modified_text {
+    if let Some(last_modified) = record.last_modified_text() {
         added |= fields.append("If-Modified-Since", last_modified).is_ok();
     }
     added
@@ -156,7 +156,7 @@ fn identify(
             record.etag.as_deref().is_some_and(|own| EntityTag::parse(own).weak_eq(&tag))
         })),
         // Variants of one resource often share their date, strong or not, so it is about one of them.
-        (None, Some(date)) => first(matching(&|record| record.last_modified_text.as_deref() == Some(date))),
+        (None, Some(date)) => first(matching(&|record| record.last_modified_text().as_deref() == Some(date))),
         (None, None) => Vec::new(),
     };
     if !found.is_empty() {
@@ -186,7 +186,7 @@ fn identified_by_request(
     }
     let asked_about = |record: &Record| match (tag, record.etag.as_deref()) {
         (Some(tag), Some(own)) => EntityTag::parse(own) == tag,
-        (None, _) => dated && record.last_modified_text.as_deref() == sent.get("if-modified-since"),
+        (None, _) => dated && record.last_modified_text().as_deref() == sent.get("if-modified-since"),
         (Some(_), None) => false,
     };
     let fits = |record: &Record| selects(record, sent) && asked_about(record);
@@ -200,7 +200,6 @@ fn identified_by_request(
 
 /// What a response to HEAD does to a stored response to GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "made once for a response to HEAD, and taken apart at once")]
 pub enum HeadEffect {
     /// Nothing.
     Nothing,
@@ -232,10 +231,12 @@ pub fn freshened_by_head(
     let length = response.fields.get_str("content-length").map(str::parse::<u64>);
     let whole_len = record.part.map_or(Some(body_len), |part| part.complete_len);
     let same = agrees("etag", record.etag.as_deref())
-        && agrees("last-modified", record.last_modified_text.as_deref())
+        && agrees("last-modified", record.last_modified_text().as_deref())
         && length.is_none_or(|length| whole_len.is_none_or(|whole_len| length == Ok(whole_len)));
     if same {
         return HeadEffect::Freshen(Box::new(freshen(0, stored, request, facts, response, times, profile)));
     }
-    HeadEffect::Stale(Record { stale_from: Some(times.response_time), ..record.clone() })
+    let mut stale = Record { stale_from: Some(times.response_time), ..record.clone() };
+    stale.flags |= RecordFlags::DISAGREES;
+    HeadEffect::Stale(stale)
 }

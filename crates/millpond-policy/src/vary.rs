@@ -1,13 +1,13 @@
 //! Calculating which stored response a request selects (RFC 9111 section 4.1), and the canonical form of the
 //! request fields that responses vary on.
 
-use crate::canonical::{
-    canonical_accept, canonical_accept_equals, canonical_coding_equals, canonical_coding_list,
-    canonical_equals, canonical_list,
-};
+use crate::canonical::{canonical_accept, canonical_coding_list, canonical_list};
+use crate::freshness::current_age;
 use crate::lists::is_token;
 use crate::reason::Reason;
-use millpond_exchange::{Audience, Fields, Record, RequestHead, VarySelector};
+use crate::selecting::{Selecting, selects_only};
+use crate::withdraw::is_withdrawn;
+use millpond_exchange::{Audience, Fields, Record, RequestHead, Timestamp, VarySelector};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 
@@ -16,9 +16,15 @@ const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"
 /// What is digested before the name and the value, so that these digests are of no use elsewhere.
 const DIGEST_PREFIX: &[u8] = b"millpond vary selector\0";
 
+/// A list of more members is compared as it is written: sorting it would be work that a client can cause with a few bytes,
+/// since HTTP/2 sends a long field again as one byte.
+const MOST_MEMBERS: usize = 64;
+/// A response that names more fields is taken as one that says `Vary: *`.
+const MOST_NAMES: usize = 64;
+
 /// How the values of a request field are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+pub(crate) enum Comparison {
     /// Media ranges with parameters and weights (RFC 9110 section 12.5.1).
     Accept,
     /// Codings with weights, where order means nothing (RFC 9110 section 12.5.3).
@@ -34,7 +40,7 @@ enum Comparison {
 }
 
 impl Comparison {
-    fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         const SINGLETONS: [&str; 6] = ["from", "host", "origin", "referer", "user-agent", "content-type"];
         if name.eq_ignore_ascii_case("accept-encoding") {
             Self::AcceptEncoding
@@ -55,7 +61,7 @@ impl Comparison {
 /// The names a response varies on, in lower case, sorted, each once.
 ///
 /// # Errors
-/// [`Reason::VaryAny`] for `*` anywhere in the list; [`Reason::VaryMalformed`] for a member that is not a
+/// [`Reason::VaryAny`] for `*` anywhere in the list, and for more than 64 names; [`Reason::VaryMalformed`] for a member that is not a
 /// field name.
 pub fn vary_names(response: &Fields) -> Result<Vec<String>, Reason> {
     let mut names = Vec::new();
@@ -70,7 +76,7 @@ pub fn vary_names(response: &Fields) -> Result<Vec<String>, Reason> {
     }
     names.sort_unstable();
     names.dedup();
-    Ok(names)
+    if names.len() > MOST_NAMES { Err(Reason::VaryAny) } else { Ok(names) }
 }
 
 /// What a record keeps of `request` for the fields a response varies on.
@@ -114,6 +120,7 @@ fn normalise_line(comparison: Comparison, value: Cow<'_, [u8]>) -> Cow<'_, [u8]>
     let canonical = match comparison {
         Comparison::Singleton => None,
         Comparison::Credentials(name) => return Cow::Owned(digest(name, &value).to_vec()),
+        _ if has_many_members(&value) => None,
         Comparison::List => canonical_list(&value),
         Comparison::Accept => canonical_accept(&value).or_else(|| canonical_list(&value)),
         Comparison::AcceptEncoding => canonical_coding_list(&value, true).or_else(|| canonical_list(&value)),
@@ -125,68 +132,90 @@ fn normalise_line(comparison: Comparison, value: Cow<'_, [u8]>) -> Cow<'_, [u8]>
     }
 }
 
+/// True for a list that is compared as it is written. Commas in quoted strings count as well.
+pub(crate) fn has_many_members(value: &[u8]) -> bool {
+    // Each member but the last takes a comma, so that the usual values need not be looked at.
+    value.len() >= MOST_MEMBERS && value.split(|byte| *byte == b',').nth(MOST_MEMBERS).is_some()
+}
+
 /// What stands for the value of the field `name`, one of [`CREDENTIALS`].
-fn digest(name: &str, value: &[u8]) -> [u8; 32] {
+pub(crate) fn digest(name: &str, value: &[u8]) -> [u8; 32] {
     let begun = Sha256::new_with_prefix(DIGEST_PREFIX).chain_update(name).chain_update(b"\0");
     begun.chain_update(value).finalize().into()
 }
 
-/// True when `fields` are those of a request that selects `record` (RFC 9111 section 4.1). Allocates only
-/// where a field has several lines.
+/// True when `fields` are those of a request that selects `record` (RFC 9111 section 4.1). For several records see
+/// [`crate::select`] and the like, which bring each field into its canonical form once.
 pub fn selects(record: &Record, fields: &Fields) -> bool {
-    record.vary.iter().all(|selector| selector_matches(selector, fields))
-}
-
-pub(crate) fn selector_matches(selector: &VarySelector, fields: &Fields) -> bool {
-    let name: &str = &selector.name;
-    let mut lines = fields.iter().filter(|field| field.is(name)).map(|field| field.value);
-    let (first, stored) = match (lines.next(), selector.value.as_deref()) {
-        (None, None) => return true,
-        (None, Some(_)) | (Some(_), None) => return false,
-        (Some(first), Some(stored)) => (first, stored),
-    };
-    if lines.next().is_some() {
-        return normalise_vary(name, fields).is_some_and(|value| *value == *stored);
-    }
-    // What is stored is canonical, and canonical forms are their own canonical form; but a digest is no value.
-    match Comparison::of(name) {
-        Comparison::Credentials(name) => digest(name, first) == stored,
-        _ if first == stored => true,
-        Comparison::Singleton => false,
-        Comparison::List => canonical_equals(first, stored),
-        Comparison::Accept => {
-            canonical_accept_equals(first, stored).unwrap_or_else(|| canonical_equals(first, stored))
-        }
-        Comparison::AcceptEncoding => coding_equals(first, true, stored),
-        Comparison::AcceptLanguage => coding_equals(first, false, stored),
-    }
-}
-
-fn coding_equals(value: &[u8], sort_equal: bool, stored: &[u8]) -> bool {
-    canonical_coding_equals(value, sort_equal, stored).unwrap_or_else(|| canonical_equals(value, stored))
+    selects_only(record, fields)
 }
 
 /// The index of the whole stored response that a request with `fields`, of a client of `partition`, selects: among
 /// those that match, the one with the newest Date (RFC 9111 section 4.1). Private entries are seen by their
 /// own partition alone. For stored parts see [`crate::parts_for`].
+///
+/// Where the newest omits Vary, the newest of those that do not is preferred, as that section has it: some origins send Vary only
+/// where a request states a preference. But not one that was stale when the other came: that may well have been fetched in
+/// its place, and the origin have ceased to vary.
 pub fn select<'a>(
+    mut records: impl Iterator<Item = &'a Record>,
+    fields: &Fields,
+    partition: Option<&str>,
+) -> Option<usize> {
+    let first = records.next()?;
+    // Most keys have one.
+    let Some(second) = records.next() else {
+        let given = first.part.is_none() && may_be_given(first, partition) && selects_only(first, fields);
+        return given.then_some(0);
+    };
+    select_among([first, second].into_iter().chain(records), fields, partition)
+}
+
+fn select_among<'a>(
     records: impl Iterator<Item = &'a Record>,
     fields: &Fields,
     partition: Option<&str>,
 ) -> Option<usize> {
-    let mut best: Option<(usize, &Record)> = None;
+    let mut selecting = Selecting::new(fields);
+    let is_newer = |best: Option<(usize, &Record)>, record: &Record| {
+        best.is_none_or(|(_, old)| (record.date, record.response_time) > (old.date, old.response_time))
+    };
+    let (mut best, mut best_varied) = (None, None);
     for (index, record) in records.enumerate() {
-        let newer =
-            best.is_none_or(|(_, old)| (record.date, record.response_time) > (old.date, old.response_time));
-        if newer && record.part.is_none() && may_be_given(record, partition) && selects(record, fields) {
-            best = Some((index, record));
+        let varied = !record.vary.is_empty();
+        let newer = is_newer(best, record);
+        let wanted = newer || (varied && is_newer(best_varied, record));
+        if wanted && record.part.is_none() && may_be_given(record, partition) && selecting.selects(record) {
+            if newer {
+                best = Some((index, record));
+            }
+            if varied {
+                best_varied = Some((index, record));
+            }
         }
     }
-    best.map(|(index, _)| index)
+    let (index, newest) = best?;
+    match best_varied {
+        Some((varied, record)) if newest.vary.is_empty() && was_fresh(record, newest.response_time) => {
+            Some(varied)
+        }
+        _ => Some(index),
+    }
 }
 
-/// True when a client of `partition` is in the record's audience.
+/// True when `record` was fresh at `then` by what its response states.
+fn was_fresh(record: &Record, then: Timestamp) -> bool {
+    let stated = record.s_maxage.or(record.max_age).or(record.expires);
+    let purged = record.stale_from.is_some_and(|from| from <= then);
+    !purged && stated.is_some_and(|secs| current_age(record, then) < secs)
+}
+
+/// True when a client of `partition` is in the record's audience, and the origin has not taken the response back.
 pub fn may_be_given(record: &Record, partition: Option<&str>) -> bool {
+    !is_withdrawn(record) && is_for(record, partition)
+}
+
+fn is_for(record: &Record, partition: Option<&str>) -> bool {
     match &record.audience {
         Audience::Shared => true,
         Audience::Private(owner) => partition == Some(&**owner),

@@ -5,8 +5,8 @@ use crate::common::{at, get, response, times};
 use millpond_exchange::{Fields, Part, Record, RequestHead, ResponseHead, StatusCode};
 use millpond_policy::{
     Combine, Completion, ContentRange, Fate, Fetch, PartAnswer, PartRange, Profile, RangeAnswer,
-    RequestFacts, Stored, admit, combined, combines, content_range, missing_for, part_answer, parts_for,
-    parts_together, range, select,
+    RequestFacts, Stored, admit, combined, combines, content_range, joins, missing_for, part_answer,
+    parts_for, parts_together, range, select,
 };
 use proptest::prelude::*;
 
@@ -136,7 +136,7 @@ impl Entry {
 struct Cache {
     origin: Origin,
     entries: Vec<Entry>,
-    appended: usize,
+    joined: usize,
 }
 
 impl Cache {
@@ -217,26 +217,33 @@ impl Cache {
             }
         });
         match fetch {
-            Some((index, fetch)) => self.complete(index, &fetch, request, manner),
+            Some((index, fetch)) => self.complete(index, &parts, &fetch, request, manner),
             None => self.forward(&parts, request, manner),
         }
     }
 
-    /// Sends the request as it is; what comes may go on where a stored part ends.
+    /// Sends the request as it is; what comes may lie next to stored parts.
     fn forward(&mut self, parts: &[usize], request: &RequestHead, manner: Manner) {
         let (head, body) = self.origin.answer(&request.fields, manner);
-        if !parts.iter().any(|index| self.append(*index, request, &head, &body)) {
+        if !self.join(None, parts, request, &head, &body) {
             self.admit(request, &head, body);
         }
     }
 
-    fn complete(&mut self, index: usize, fetch: &Fetch, request: &RequestHead, manner: Manner) {
+    fn complete(
+        &mut self,
+        index: usize,
+        parts: &[usize],
+        fetch: &Fetch,
+        request: &RequestHead,
+        manner: Manner,
+    ) {
         assert!(fetch.stored.start < fetch.stored.end && fetch.stored.end == self.entries[index].len());
         let sent = RequestHead { fields: fetch.fields(&request.fields), ..request.clone() };
         let (head, body) = self.origin.answer(&sent.fields, manner);
-        if self.append(index, &sent, &head, &body) {
+        if self.join(Some(index), parts, &sent, &head, &body) {
             // An origin that gave all that was asked for has made the answer complete.
-            let last = self.entries.last().expect("appended");
+            let last = self.entries.last().expect("joined");
             let all = manner.short == 0 && manner.says_length && !manner.ignores_if_range;
             assert!(!all || self.answers(last, request), "{request:?} {:?}", last.record);
         } else if combines(self.entries[index].stored(), self.entries[index].len(), &sent, &head)
@@ -255,29 +262,47 @@ impl Cache {
         self.keep(Entry { record: admitted.record, head: admitted.head, body });
     }
 
-    fn append(&mut self, index: usize, sent: &RequestHead, head: &ResponseHead, body: &[u8]) -> bool {
-        let old = &self.entries[index];
-        let Combine::Append(append) = combines(old.stored(), old.len(), sent, head) else { return false };
-        assert_eq!(append.fetched_len, body.len() as u64);
+    /// Joins what came with the stored part before it and the one behind it, as far as there are such.
+    fn join(
+        &mut self,
+        before: Option<usize>,
+        parts: &[usize],
+        sent: &RequestHead,
+        head: &ResponseHead,
+        body: &[u8],
+    ) -> bool {
+        let part = |index: usize| (self.entries[index].stored(), self.entries[index].len());
+        let joins = |before: Option<usize>, behind: Option<usize>| {
+            joins(before.map(part), behind.map(part), sent, head)
+        };
+        let found = |joins: &dyn Fn(usize) -> bool| parts.iter().copied().find(|index| joins(*index));
+        let before = before.or_else(|| found(&|index| joins(Some(index), None).is_ok()));
+        let behind = found(&|index| joins(None, Some(index)).is_ok());
+        let behind = behind.filter(|_| joins(before, behind).is_ok());
+        let Ok(join) = joins(before, behind) else { return false };
+        let Some(one) = before.or(behind) else { return false };
+        assert_eq!(join.fetched_len, body.len() as u64);
         let facts = RequestFacts::of(sent);
-        let new = combined(old.stored(), &append, sent, &facts, head, times(1), &Profile::default());
+        let stored = (part(one).0, before.and(behind).map(|other| part(other).0));
+        let new = combined(stored, &join, sent, &facts, head, times(1), &Profile::default());
         assert_eq!(new.fate, Fate::Store);
-        assert_eq!(
-            old.head.fields.get("version"),
-            head.fields.get("version"),
-            "changed validators never mix"
-        );
-        let body = [&old.body[..], &body[append.skip as usize..]].concat();
-        assert_eq!(append.body_len, body.len() as u64);
+        let bytes = |index: Option<usize>| index.map_or(&[][..], |index| &self.entries[index].body);
+        for index in before.into_iter().chain(behind) {
+            let version = |head: &ResponseHead| head.fields.get("version").map(<[u8]>::to_vec);
+            assert_eq!(version(&self.entries[index].head), version(head), "changed validators never mix");
+        }
+        let body =
+            [bytes(before), &body[join.skip as usize..], &bytes(behind)[join.overlap as usize..]].concat();
+        assert_eq!(join.body_len, body.len() as u64);
         self.keep(Entry { record: new.record, head: new.head, body });
-        self.appended += 1;
+        self.joined += 1;
         true
     }
 }
 
 fn run(validators: Validators, versions: Vec<Vec<u8>>, steps: Vec<Step>) -> Cache {
     let mut cache =
-        Cache { origin: Origin { versions, current: 0, validators }, entries: Vec::new(), appended: 0 };
+        Cache { origin: Origin { versions, current: 0, validators }, entries: Vec::new(), joined: 0 };
     for step in steps {
         match step {
             Step::Change => {
@@ -360,7 +385,7 @@ proptest! {
     ) {
         let cache = run(validators, versions, steps);
         let weak = matches!(validators, Validators::WeakTag | Validators::WeakDate | Validators::None);
-        prop_assert!(!weak || cache.appended == 0, "only strong validators combine");
+        prop_assert!(!weak || cache.joined == 0, "only strong validators combine");
     }
 
     /// Ranges and a whole response: both functions say the same.
@@ -415,7 +440,8 @@ proptest! {
         let facts = RequestFacts::of(&request);
         let stored = admit(&get(&[]), &RequestFacts::default(), &response(200, &[("ETag", "\"a\"")]), times(0), None, &Profile::default());
         let mut stored = stored.expect("storable");
-        stored.record.part = part.map(|(first, complete_len)| Part { first, complete_len });
+        let part = part.map(|(first, complete_len)| Part { first, complete_len });
+        stored.record.set_rare(|rare| rare.part = part);
         if let PartAnswer::Covers(found) = part_answer(&request.fields, &facts, len, &stored.record) {
             prop_assert!(found.body.start < found.body.end && found.body.end <= len);
         }
@@ -426,7 +452,11 @@ proptest! {
         let entry = Stored { record: &stored.record, head: &stored.head };
         if let Combine::Append(append) = combines(entry, len, &request, &answer) {
             prop_assert_eq!(append.body_len, len + append.fetched_len - append.skip);
-            let _ = combined(entry, &append, &request, &facts, &answer, times(1), &Profile::default());
+            let _ = combined((entry, None), &append, &request, &facts, &answer, times(1), &Profile::default());
+        }
+        if let Ok(join) = joins(None, Some((entry, len)), &request, &answer) {
+            prop_assert_eq!(join.body_len, len + join.fetched_len - join.overlap);
+            prop_assert!(join.overlap < len && join.skip == 0);
         }
         let _ = admit(&request, &facts, &answer, times(0), None, &Profile::default());
     }
@@ -449,11 +479,52 @@ fn a_part_grows_until_it_is_whole() {
     let steps = vec![ask(Some("bytes=0-9")), ask(Some("bytes=10-14")), ask(Some("bytes=5-19")), ask(None)];
     for validators in [Validators::StrongTag, Validators::StrongDate] {
         let cache = run(validators, vec![content.clone()], steps.clone());
-        assert_eq!(cache.appended, 3);
+        assert_eq!(cache.joined, 3);
         let [whole] = &cache.entries[..] else { panic!("{} entries", cache.entries.len()) };
         assert_eq!((whole.record.part, &whole.body, whole.record.response_time), (None, &content, at(1)));
     }
     let changed = vec![ask(Some("bytes=0-9")), Step::Change, ask(None)];
     let cache = run(Validators::StrongTag, vec![content, vec![7; 20]], changed);
-    assert_eq!((cache.appended, cache.entries.len(), &cache.entries[0].body), (0, 1, &vec![7; 20]));
+    assert_eq!((cache.joined, cache.entries.len(), &cache.entries[0].body), (0, 1, &vec![7; 20]));
+}
+
+/// Nor does it grow at its end alone: towards its beginning, and from two parts at once.
+#[test]
+fn parts_grow_together() {
+    let polite = Manner {
+        ignores_range: false,
+        ignores_if_range: false,
+        says_length: true,
+        says_validators: true,
+        early: 0,
+        short: 0,
+    };
+    let ask = |range: &str, says_length: bool| {
+        let manner = Manner { says_length, ..polite };
+        Step::Ask { range: Some(format!("bytes={range}")), if_range: None, manner }
+    };
+    let content: Vec<u8> = (0..30).collect();
+    let joined =
+        |validators, steps: &[Step]| run(validators, vec![content.clone(), vec![7; 30]], steps.to_vec());
+    for validators in [Validators::StrongTag, Validators::StrongDate] {
+        for steps in [
+            &[ask("20-29", true), ask("10-19", true), ask("0-9", true)][..],
+            &[ask("20-29", true), ask("0-9", true), ask("10-19", true)],
+            // A length that is known of one part alone is that of all of them.
+            &[ask("20-29", false), ask("0-9", true), ask("10-19", false)],
+            &[ask("20-29", true), ask("10-23", true), ask("0-11", false)],
+        ] {
+            let cache = joined(validators, steps);
+            let [whole] = &cache.entries[..] else { panic!("{steps:?}: {} entries", cache.entries.len()) };
+            assert_eq!((whole.record.part, &whole.body), (None, &content), "{steps:?}");
+        }
+        let unknown = joined(validators, &[ask("20-29", false), ask("10-19", false), ask("0-9", false)]);
+        let part = unknown.entries.last().and_then(|entry| entry.record.part);
+        assert_eq!(part, Some(Part { first: 0, complete_len: None }), "nobody knows that this is all");
+        let changed = joined(validators, &[ask("20-29", true), Step::Change, ask("10-19", true)]);
+        assert_eq!(changed.joined, 0);
+    }
+    for validators in [Validators::WeakTag, Validators::WeakDate, Validators::None] {
+        assert_eq!(joined(validators, &[ask("20-29", true), ask("10-19", true)]).joined, 0, "{validators:?}");
+    }
 }

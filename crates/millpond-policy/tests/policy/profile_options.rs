@@ -37,6 +37,8 @@ fn default_ttl() {
         ("Vary: * stays", &[], 200, &[("Vary", "*")], "refused vary-any"),
         ("with a cookie set", &[], 200, &[("Set-Cookie", "a=b")], "refused set-cookie"),
         ("for a user", &[("Cookie", "a=b")], 200, &[], "refused user-request"),
+        ("for the user of a key", &[("X-Api-Key", "k")], 200, &[], "refused user-request"),
+        ("for the user of a token", &[("PRIVATE-TOKEN", "k")], 200, &[], "refused user-request"),
         ("for a user, with a validator", &[("Cookie", "a=b")], 200, &[("ETag", "\"a\"")], "validate stale"),
         ("for an authorised user", &[("Authorization", "x")], 200, &[], "refused authorization"),
         ("partial", &[], 206, &[], "refused partial"),
@@ -134,7 +136,12 @@ fn options_act_on_stored_responses() {
 /// What only an option keeps fresh is no answer for a request that names its user, although an anonymous one stored it.
 #[test]
 fn options_do_not_share_with_users() {
-    let user = RequestFacts::of(&get(&[("Cookie", "session=1")]));
+    for name in millpond_policy::CREDENTIAL_FIELDS {
+        assert!(name.ends_with("key") || name.ends_with("token"), "{name} would not be looked for");
+        assert!(RequestFacts::of(&get(&[(name, "1")])).names_user(), "{name}");
+    }
+    assert!(!RequestFacts::of(&get(&[("Connection", "x"), ("X-Key", "1")])).names_user());
+    let user = RequestFacts::of(&get(&[("Apikey", "1")]));
     let judged = |lines: Lines<'_>, profile: &Profile| {
         let record = store(&get(&[]), &response(200, lines), profile).expect("storable").record;
         verdict(reuse(&record, &user, at(0), profile))

@@ -380,7 +380,7 @@ fn append(old: &Admitted, asked: Lines<'_>, new: Lines<'_>, secs: i64) -> millpo
         panic!("does not combine")
     };
     let facts = RequestFacts::of(&request);
-    combined(stored(old), &append, &request, &facts, &answer, times(secs), &Profile::default())
+    combined((stored(old), None), &append, &request, &facts, &answer, times(secs), &Profile::default())
 }
 
 /// RFC 9111 section 3.4 and RFC 9110 section 15.3.7.3: the newer fields replace the older.
@@ -496,7 +496,7 @@ fn selecting() {
     row("other variants", &[&for_y, &for_x], "None [1]");
     table.finish();
     let mut private = new.clone();
-    private.audience = millpond_exchange::Audience::Private("ann".into());
+    private.set_rare(|rare| rare.audience = millpond_exchange::Audience::Private("ann".into()));
     assert_eq!(parts_for([&private].into_iter(), &fields, None), []);
     assert_eq!(parts_for([&private].into_iter(), &fields, Some("ann")), [0]);
 }

@@ -152,6 +152,8 @@ fn post() {
         ("stale at once", "POST", 200, &[HERE, LM, ("Cache-Control", "max-age=0")], "method"),
         ("without Content-Location", "POST", 200, &[FRESH], "method"),
         ("another Content-Location", "POST", 200, &[FRESH, ("Content-Location", "/a/b")], "method"),
+        ("Content-Location twice, the same", "POST", 200, &[FRESH, HERE, HERE], "stored"),
+        ("two Content-Locations", "POST", 200, &[FRESH, HERE, ("Content-Location", "/a/b")], "method"),
         ("another status", "POST", 201, &[FRESH, HERE], "method"),
         ("another method", "PUT", 200, &[FRESH, HERE], "method"),
         ("no-store", "POST", 200, &[HERE, ("Cache-Control", "no-store, max-age=60")], "no-store"),

@@ -14,6 +14,8 @@ fn stored(vary: Lines<'_>, request: Lines<'_>) -> Record {
 fn matching() {
     const FOO: Lines<'_> = &[("Vary", "Foo")];
     const TWO: Lines<'_> = &[("Vary", "Foo"), ("vary", "BAR, foo")];
+    const MANY: &str = "a,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,b";
+    const MANY_SPACED: &str = "a ,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,b";
     const CODING: Lines<'_> = &[("Vary", "Accept-Encoding")];
     const LANGUAGE: Lines<'_> = &[("Vary", "Accept-Language")];
     const AGENT: Lines<'_> = &[("Vary", "User-Agent")];
@@ -59,6 +61,9 @@ fn matching() {
         ("codings: empty is identity, absent is anything", CODING, &[("Accept-Encoding", "")], &[], false),
         ("codings: malformed still equals itself", CODING, &[("Accept-Encoding", "gzip;q=2")], &[("Accept-Encoding", "gzip;q=2")], true),
         ("codings: malformed equals nothing else", CODING, &[("Accept-Encoding", "gzip;q=2")], &[("Accept-Encoding", "gzip")], false),
+        ("codings: more than are sorted equal themselves", CODING, &[("Accept-Encoding", MANY)], &[("Accept-Encoding", MANY)], true),
+        ("codings: more than are sorted, in another form", CODING, &[("Accept-Encoding", MANY)], &[("Accept-Encoding", MANY_SPACED)], false),
+        ("lists: more than are rewritten, in another form", FOO, &[("Foo", MANY)], &[("Foo", MANY_SPACED)], false),
         ("languages: case and whitespace", LANGUAGE, &[("Accept-Language", "en, de")], &[("Accept-Language", "eN ,  De")], true),
         ("languages: order by weight", LANGUAGE, &[("Accept-Language", "en;q=0.5, de")], &[("Accept-Language", "de, en;q=0.5")], true),
         ("languages: order of equals may matter", LANGUAGE, &[("Accept-Language", "en, de")], &[("Accept-Language", "de, en")], false),
@@ -117,6 +122,64 @@ fn a_digest_is_no_value() {
     assert_eq!(select([&made].into_iter(), &asked, None), None);
 }
 
+/// What is in no canonical form is brought into it once for all variants, with the same outcome as for each alone.
+#[test]
+fn among_many_variants_each_is_compared_as_if_alone() {
+    let mut table = Table::default();
+    for (name, values, asked) in [
+        ("Accept-Encoding", ["gzip", "br, gzip", "zstd"], "gzip , BR"),
+        ("Accept-Language", ["en", "de, en;q=0.5", "fr"], "en;q=0.50, de"),
+        ("Accept", ["text/html", "text/html,*/*;q=0.5", "*/*"], "text/html , */*;q=0.500"),
+        ("Foo", ["1", "1,2", "3"], "1 ,2"),
+        ("Cookie", ["a=1", "b=2", "c=3"], "b=2"),
+        ("User-Agent", ["a", "b", "c"], "b"),
+    ] {
+        let records = values.map(|value| stored(&[("Vary", name)], &[(name, value)]));
+        for lines in [&[(name, asked)][..], &[("Other", "1"), (name, asked)]] {
+            for turned in 0..3 {
+                let turn = |at: usize| &records[(at + turned) % 3];
+                let found = select((0..3).map(turn), &fields(lines), None).map(|at| (at + turned) % 3);
+                table.row("4.1", name, format!("{found:?}"), "Some(1)");
+            }
+        }
+    }
+    table.finish();
+}
+
+#[test]
+fn more_names_than_are_kept_are_any() {
+    let many = |count: usize| (0..count).map(|at| format!("x-{at}")).collect::<Vec<_>>().join(",");
+    let outcome = |vary: &str| {
+        let lines = [("Vary", vary), ("Cache-Control", "max-age=60")];
+        store(&get(&[]), &response(200, &lines), &Profile::default()).map(|stored| stored.record.vary.len())
+    };
+    assert_eq!(outcome(&many(64)), Ok(64));
+    assert_eq!(outcome(&many(65)), Err(millpond_policy::Reason::VaryAny));
+}
+
+/// 64 variants, and the field that a few bytes of HPACK repeat: the work must not be that of sorting it 64 times.
+#[test]
+fn a_long_field_is_not_sorted_for_each_variant() {
+    let records: Vec<Record> = (0..64)
+        .map(|at| stored(&[("Vary", "Accept-Encoding")], &[("Accept-Encoding", &format!("x{at}"))]))
+        .collect();
+    let members = (0..1_950).rev().map(|at| format!("{at}")).collect::<Vec<_>>();
+    let time = |value: &str| {
+        let asked = fields(&[("Accept-Encoding", value)]);
+        (0..5)
+            .map(|_| {
+                let begun = std::time::Instant::now();
+                assert_eq!(select(records.iter(), &asked, None), None);
+                begun.elapsed()
+            })
+            .min()
+            .expect("five times")
+    };
+    // Against what one comparison of the bytes takes, generously: sorting took some thousand times as long.
+    let (long, short) = (time(&members.join(",")), time("gzip"));
+    assert!(long < short * 60, "{long:?} for the long one, {short:?} for the short");
+}
+
 #[test]
 fn the_newest_date_wins_whatever_the_order() {
     let with_date = |secs: &str| {
@@ -129,6 +192,41 @@ fn the_newest_date_wins_whatever_the_order() {
     assert_eq!(select([&new, &old].into_iter(), &none, None), Some(0));
     assert_eq!(select([&new, &new].into_iter(), &none, None), Some(0), "of equals the first");
     assert_eq!(select(std::iter::empty(), &none, None), None);
+}
+
+/// "When a cache has multiple stored responses for a target URI and one or more omits the Vary header field, the cache SHOULD
+/// choose the most recent stored response with a valid Vary field value."
+#[test]
+fn one_that_says_what_it_varies_on_is_preferred_to_one_that_omits_it() {
+    let at = |lines: Lines<'_>, request: Lines<'_>, secs: i64| {
+        let (head, facts) = (get(request), RequestFacts::of(&get(request)));
+        let answer = response(200, lines);
+        admit(&head, &facts, &answer, times(secs), None, &Profile::default()).expect("storable").record
+    };
+    let french = [("Accept-Language", "fr")];
+    let varied =
+        |lifetime: &str, secs| at(&[("Cache-Control", lifetime), ("Vary", "Accept-Language")], &french, secs);
+    let plain = |secs| at(&[("Cache-Control", "max-age=60")], &[], secs);
+    let guessed = at(&[("Last-Modified", "@-9000"), ("Vary", "Accept-Language")], &french, 0);
+    let purged = Record { stale_from: Some(crate::common::at(5)), ..varied("max-age=60", 0) };
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&Record], Option<usize>)] = &[
+        ("an older one that varies", &[&varied("max-age=60", 0), &plain(10)], Some(0)),
+        ("in whatever order", &[&plain(10), &varied("max-age=60", 0)], Some(1)),
+        ("the newest of those that vary", &[&varied("max-age=60", 0), &plain(10), &varied("max-age=60", 5)], Some(2)),
+        ("a newer one that varies", &[&plain(0), &varied("max-age=60", 10)], Some(1)),
+        ("one that was stale by then may have made way", &[&varied("max-age=9", 0), &plain(10)], Some(1)),
+        ("as may one that states no lifetime", &[&guessed, &plain(10)], Some(1)),
+        ("and one that was purged", &[&purged, &plain(10)], Some(1)),
+    ];
+    let mut table = Table::default();
+    for (what, records, expected) in rows {
+        let found = select(records.iter().copied(), &get(&french).fields, None);
+        table.row("4.1", what, format!("{found:?}"), format!("{expected:?}"));
+    }
+    let other = select([&varied("max-age=60", 0), &plain(10)].into_iter(), &get(&[]).fields, None);
+    table.row("4.1", "which the request does not select", format!("{other:?}"), "Some(1)");
+    table.finish();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! RFC 9111 section 5.2.1: request directives, and section 5.4: Pragma.
 
-use crate::common::{Lines, Table, get, outcome};
+use crate::common::{Lines, Table, date, get, outcome, response, store};
 use millpond_policy::{MethodClass, Profile, RequestFacts, RequestFlags};
 
 #[test]
@@ -8,6 +8,7 @@ fn on_reuse() {
     const FRESH: Lines<'_> = &[("Cache-Control", "max-age=60"), ("ETag", "\"t\"")];
     const AGED: Lines<'_> = &[("Cache-Control", "max-age=60"), ("Age", "20"), ("ETag", "\"t\"")];
     const MUST: Lines<'_> = &[("Cache-Control", "max-age=60, must-revalidate"), ("ETag", "\"t\"")];
+    const SWR: Lines<'_> = &[("Cache-Control", "max-age=60, stale-while-revalidate=60"), ("ETag", "\"t\"")];
     #[rustfmt::skip]
     let rows: &[(&str, &str, Lines<'_>, i64, &str, &str)] = &[
         ("5.2.1.1", "max-age=0", FRESH, 0, "max-age=0", "validate request-max-age"),
@@ -17,6 +18,9 @@ fn on_reuse() {
         ("5.2.1.1", "max-age under the Age received", AGED, 0, "max-age=10", "validate request-max-age"),
         ("5.2.1.1", "max-age malformed counts as 0", FRESH, 5, "max-age=x", "validate request-max-age"),
         ("5.2.1.1", "max-age twice: the smaller", FRESH, 15, "max-age=20, max-age=10", "validate request-max-age"),
+        ("5.2.1.1", "max-age is no wish for what is stale", SWR, 70, "max-age=100", "validate stale"),
+        ("5.2.1.1", "unless max-stale says so", SWR, 70, "max-age=100, max-stale=20", "refresh stale-while-revalidate -10"),
+        ("5.2.1.1", "what says nothing of age may be stale", SWR, 70, "no-transform", "refresh stale-while-revalidate -10"),
         ("5.2.1.2", "max-stale without limit", FRESH, 900, "max-stale", "stale stale-max-stale -840"),
         ("5.2.1.2", "max-stale within its limit", FRESH, 70, "max-stale=10", "stale stale-max-stale -10"),
         ("5.2.1.2", "max-stale past its limit", FRESH, 71, "max-stale=10", "validate stale"),
@@ -65,6 +69,7 @@ fn facts_of_a_request() {
         ("cache-control", "only-if-cached, no-transform"),
         ("CACHE-CONTROL", "stale-if-error=30, max-stale=9"),
         ("Authorization", "Basic eDp5"),
+        ("X-API-Key", "k"),
         ("Cookie", "a=b"),
         ("Range", "bytes=0-1"),
         ("If-Range", "\"a\""),
@@ -80,4 +85,15 @@ fn facts_of_a_request() {
     assert!(facts.only_if_cached() && facts.names_user());
     assert_eq!(RequestFacts::of(&get(&[])), RequestFacts::default());
     assert_eq!(facts.method, MethodClass::Get);
+}
+
+/// The age of a reply is counted from its Date: without it the present would be put in its place.
+#[test]
+fn date_is_kept_whatever_is_not_to_be_reused() {
+    for directives in ["max-age=60, no-cache=\"Date, X-A\"", "max-age=60, private=\"date, x-a\""] {
+        let lines = [("Date", "@-9"), ("X-A", "1"), ("Cache-Control", directives)];
+        let head = store(&get(&[]), &response(200, &lines), &Profile::default()).expect("storable").head;
+        assert_eq!(head.fields.get_str("date"), Some(&*date(-9)), "{directives}");
+        assert!(!head.fields.contains("x-a"), "{directives}");
+    }
 }
