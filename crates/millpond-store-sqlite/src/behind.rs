@@ -52,13 +52,21 @@ pub(crate) fn spawn(shared: &Arc<Shared>) -> Option<JoinHandle<()>> {
 
 fn run(shared: &Shared, every: Duration) {
     let mut rest = every.min(BEGINNING);
+    let mut told = false;
     while shared.rest(rest) {
         let checked =
             shared.check(&mut |worked| shared.rest(worked.saturating_mul(REST).clamp(RESTS.0, RESTS.1)));
         rest = match checked {
-            Ok(_) => every,
+            Ok(_) => {
+                told = false;
+                every
+            }
             Err(error) => {
-                tracing::debug!(%error, "the store's file could not be checked");
+                if shared.check_up().is_ok() && !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "the store's file could not be checked; trying again");
+                } else {
+                    tracing::debug!(%error, "the store's file could not be checked");
+                }
                 every.min(AGAIN)
             }
         };

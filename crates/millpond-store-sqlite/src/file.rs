@@ -9,12 +9,13 @@ use crate::open::bodies_dir;
 use crate::rows::coding;
 use crate::shared::Shared;
 use crate::stats::add;
+use millpond_exchange::Timestamp;
 use rusqlite::Connection;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How old a file nobody knows must be to be removed: a body of another process is finished a moment before it is in
 /// the database.
@@ -104,11 +105,23 @@ pub(crate) type Partial = BodyHandle;
 pub(crate) struct OrphanSweep {
     next: Instant,
     first_round: bool,
+    /// When the store was opened.
+    opened: Timestamp,
 }
 
 impl OrphanSweep {
-    pub(crate) fn new() -> Self {
-        Self { next: Instant::now(), first_round: true }
+    /// That of a store opened at `opened`.
+    pub(crate) fn new(opened: Timestamp) -> Self {
+        Self { next: Instant::now(), first_round: true, opened }
+    }
+
+    /// Files that nobody knows and that were last written before this are removed. Where no other process has anything on
+    /// its way, all that lay there when the store was opened was left by one that was killed, however young.
+    fn older_than(&self, shared: &Shared) -> io::Result<SystemTime> {
+        let young = shared.now().saturating_sub(YOUNG);
+        let alone = self.first_round && !shared.bodies.are_others_writing()?;
+        let before = if alone { young.max(self.opened) } else { young };
+        Ok(UNIX_EPOCH + Duration::from_millis(u64::try_from(before.as_millis()).unwrap_or(0)))
     }
 
     /// Looks at the next files, if it is time to.
@@ -116,8 +129,7 @@ impl OrphanSweep {
         if Instant::now() < self.next {
             return Ok(());
         }
-        let now = u64::try_from(shared.now().as_millis()).unwrap_or(0);
-        let older_than = UNIX_EPOCH + Duration::from_millis(now).saturating_sub(YOUNG);
+        let older_than = self.older_than(shared)?;
         let budget = if self.first_round { BUDGETS.0 } else { BUDGETS.1 };
         // What waits first: then nothing can get from there into the database between the two looks.
         let known = |name: &str| Ok(shared.awaits_file(name) || in_database(connection, name)?);

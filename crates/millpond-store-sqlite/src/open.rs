@@ -61,8 +61,8 @@ pub(crate) struct Db {
 }
 
 /// Opens the file to write: makes it if there is none, migrates it if it is old, sets it aside if it is damaged.
-/// `damaged` is a file known to be so.
-pub(crate) fn open(options: &SqliteOptions, damaged: Option<FileId>) -> Result<Db, OpenError> {
+/// `damaged` is a file known to be so; the log may become `log` bytes large.
+pub(crate) fn open(options: &SqliteOptions, log: u64, damaged: Option<FileId>) -> Result<Db, OpenError> {
     let path = &options.path;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let refused = |source| OpenError::Directory { path: directory.to_owned(), source };
@@ -73,10 +73,10 @@ pub(crate) fn open(options: &SqliteOptions, damaged: Option<FileId>) -> Result<D
     if damaged.is_some_and(|damaged| is_still(&damaged, path)) {
         healed = Some(set_aside(options)?);
     }
-    let (connection, id) = match connect(options) {
+    let (connection, id) = match connect(options, log) {
         Err(OpenError::Database { source, .. }) if Fault::of(&source) == Fault::Damaged => {
             healed = Some(set_aside(options)?);
-            connect(options)?
+            connect(options, log)?
         }
         other => other?,
     };
@@ -112,7 +112,7 @@ fn set_aside(options: &SqliteOptions) -> Result<PathBuf, OpenError> {
 }
 
 /// A connection to write, and the file's own number.
-fn connect(options: &SqliteOptions) -> Result<(Connection, i64), OpenError> {
+fn connect(options: &SqliteOptions, log: u64) -> Result<(Connection, i64), OpenError> {
     let path = &options.path;
     create_file(path).map_err(|source| OpenError::Directory { path: path.clone(), source })?;
     let database = |source| OpenError::database(path, source);
@@ -126,7 +126,7 @@ fn connect(options: &SqliteOptions) -> Result<(Connection, i64), OpenError> {
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(database)? {
         return Err(database(schema::damaged("the header names a format this program does not write")));
     }
-    prepare_to_write(&connection, options).map_err(database)?;
+    prepare_to_write(&connection, options, log).map_err(database)?;
     schema::migrate(&mut connection, path, MIGRATIONS)?;
     try_tables(&connection).map_err(database)?;
     let id = own_number(&connection).map_err(database)?;
@@ -166,9 +166,8 @@ fn raw(path: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn prepare_to_write(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
+fn prepare_to_write(connection: &Connection, options: &SqliteOptions, log: u64) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
-    let log = crate::disk::log_limit(options.max_bytes);
     // These two shape a new file; the second writes to one that is there, and one of a newer program is to be left alone.
     if fs::metadata(&options.path).map_or(0, |file| file.len()) == 0 {
         connection.execute_batch(&format!("PRAGMA page_size = {PAGE}; PRAGMA auto_vacuum = INCREMENTAL"))?;

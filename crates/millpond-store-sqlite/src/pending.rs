@@ -8,7 +8,7 @@ use crate::file::Kept;
 use crate::rows::{self, Broken};
 use crate::waiting::{self, Candidates, Waiting};
 use foldhash::fast::RandomState;
-use millpond_exchange::{Key, PurgeMode, Selector, Timestamp};
+use millpond_exchange::{Key, PurgeMode, Record, Selector, Timestamp};
 use millpond_store::{Entry, MAX_VARIANTS, StoreError, covers};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -71,7 +71,24 @@ pub(crate) struct Put {
 /// A new record and head for an entry.
 pub(crate) struct Refresh {
     pub(crate) entry: Arc<Entry>,
+    pub(crate) fresh_until: Timestamp,
+    /// The record it had, where that has other tags or groups than the new one.
+    was: Option<Box<Record>>,
     pub(crate) fate: Fate,
+}
+
+impl Refresh {
+    /// `entry` as it becomes, fresh until then; `was` is the record it had.
+    pub(crate) fn new(entry: Arc<Entry>, fresh_until: Timestamp, was: &Record) -> Self {
+        let same = was.tags == entry.record.tags && was.groups == entry.record.groups;
+        Self { was: (!same).then(|| Box::new(was.clone())), entry, fresh_until, fate: Fate::default() }
+    }
+
+    /// True when `selector` covers the entry as it was, or as it becomes.
+    fn is_covered(&self, selector: &Selector) -> bool {
+        let covered = |record: &Record| covers(selector, &self.entry.key, record);
+        covered(&self.entry.record) || self.was.as_deref().is_some_and(covered)
+    }
 }
 
 /// A purge.
@@ -300,7 +317,8 @@ impl Overlay {
                 self.keys.entry(put.entry.key.clone()).or_default().push((number, Change::Put(put.clone())));
             }
             Task::Refresh(refresh) => {
-                weight = rows::weight(&refresh.entry);
+                let was = refresh.was.as_deref().map_or(0, |was| size_of::<Record>() + was.memory());
+                weight = rows::weight(&refresh.entry) + was as u64;
                 let changes = self.keys.entry(refresh.entry.key.clone()).or_default();
                 changes.push((number, Change::Refresh(refresh.clone())));
             }
@@ -393,10 +411,21 @@ impl Overlay {
 
     /// A purge of another process, which came before or after what waits here: nobody knows, so all that it covers is
     /// taken for older.
-    /// A refresh whose new record is covered is not stored. The entry stays as it was, if its old record is not covered:
-    /// otherwise the other process has removed or marked its row already.
-    pub(crate) fn purged_elsewhere(&mut self, selector: &Selector, mode: PurgeMode, now: Timestamp) {
+    /// A refresh whose old or new record is covered is not stored. The entry stays as it was, if its old record is not
+    /// covered: otherwise the other process has removed or marked its row already.
+    ///
+    /// Gives the keys of refreshes that were covered by what the entry was alone: who has such an entry as it became cannot
+    /// tell that the purge is about it.
+    pub(crate) fn purged_elsewhere(
+        &mut self,
+        selector: &Selector,
+        mode: PurgeMode,
+        now: Timestamp,
+    ) -> Vec<Key> {
+        let mut by_old_record = Vec::new();
         for (key, changes) in &mut self.keys {
+            // What follows upon a refresh that is not stored is not either.
+            let mut cancelled = Vec::new();
             changes.retain(|(_, change)| match change {
                 Change::Put(put) if covers(selector, key, &put.entry.record) => {
                     match mode {
@@ -405,14 +434,21 @@ impl Overlay {
                     }
                     mode == PurgeMode::Soft
                 }
-                Change::Refresh(refresh) if covers(selector, key, &refresh.entry.record) => {
+                Change::Refresh(refresh)
+                    if refresh.is_covered(selector) || cancelled.contains(&refresh.entry.id) =>
+                {
                     refresh.fate.cancel();
+                    cancelled.push(refresh.entry.id);
+                    if !covers(selector, key, &refresh.entry.record) && by_old_record.last() != Some(key) {
+                        by_old_record.push(key.clone());
+                    }
                     false
                 }
                 _ => true,
             });
         }
         self.keys.retain(|_, changes| !changes.is_empty());
+        by_old_record
     }
 
     /// What happened to the list of `key`; `None` when nothing did.
@@ -504,7 +540,7 @@ fn apply_purge(list: &mut VecDeque<Arc<Entry>>, purge: &Purge) {
 
 /// Puts `entry` before the others, in place of what it replaces.
 fn push_newest(list: &mut VecDeque<Arc<Entry>>, entry: Arc<Entry>) {
-    list.retain(|other| other.id != entry.id && !entry.record.replaces(&other.record));
+    list.retain(|other| other.id != entry.id && !entry.replaces(other));
     list.push_front(entry);
     list.truncate(MAX_VARIANTS);
 }

@@ -5,9 +5,9 @@
 use crate::compress;
 use crate::error::Fault;
 use bytes::Bytes;
-use millpond_exchange::{Audience, Key, Record, Scheme, Segments, Timestamp};
+use millpond_exchange::{Audience, Key, Record, ResponseHead, Scheme, Segments, Timestamp};
 use millpond_store::{Entry, StoreError, codec};
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 use std::hash::Hasher;
 use twox_hash::XxHash3_64;
 
@@ -113,6 +113,34 @@ pub(crate) const COLUMNS: &str = columns!();
 /// Reads the rows of a key.
 pub(crate) const SELECT: &str =
     concat!("SELECT ", columns!(), " FROM entry WHERE url = ? AND key_hash = ? AND key IS ?");
+
+/// Shows `look` the heads in the rows of `path`, and of `path` with a query, in the order of the URLs: `most` at most. True
+/// when these are all. A row that is not what was written counts as none.
+pub(crate) fn heads_of_path(
+    connection: &Connection,
+    path: &str,
+    most: usize,
+    look: &mut dyn FnMut(&ResponseHead),
+) -> rusqlite::Result<bool> {
+    let mut left = most;
+    // Text is compared byte by byte, and no URL has the last of all characters.
+    let (first, last) = (format!("{path}?"), format!("{path}?\u{10ffff}"));
+    for (from, to) in [(path, path), (first.as_str(), last.as_str())] {
+        let mut statement =
+            connection.prepare_cached("SELECT facts FROM entry WHERE url >= ? AND url <= ? ORDER BY url")?;
+        let mut rows = statement.query((from, to))?;
+        while let Some(row) = rows.next()? {
+            if left == 0 {
+                return Ok(false);
+            }
+            left -= 1;
+            if let Some(facts) = row.get_ref(0)?.as_blob().ok().and_then(|facts| codec::decode(facts).ok()) {
+                look(&facts.head);
+            }
+        }
+    }
+    Ok(true)
+}
 
 /// An entry as read from a row.
 pub(crate) struct Found {

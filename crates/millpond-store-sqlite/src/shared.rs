@@ -130,7 +130,7 @@ impl Shared {
         Self {
             pool: ReadPool::new(options.path.clone()),
             chunks: Arc::default(),
-            disk: Arc::new(Disk::new(options.max_bytes, bodies.held().clone())),
+            disk: Arc::new(Disk::new(&options.path, options.max_bytes, bodies.held().clone())),
             bodies,
             counters: Counters::default(),
             uses: Uses::default(),
@@ -373,14 +373,18 @@ impl Shared {
     /// A purge by another process.
     pub(crate) fn purged_elsewhere(&self, selector: &Selector, mode: PurgeMode, now: Timestamp) {
         count(&self.counters.foreign_purges);
-        {
+        let by_old_record = {
             let mut state = self.lock();
             self.advance(&mut state, selector);
-            state.overlay.purged_elsewhere(selector, mode, now);
+            let keys = state.overlay.purged_elsewhere(selector, mode, now);
             self.overlay_changed(&state);
-        }
+            keys
+        };
         if let Some(above) = self.above() {
             above.purged(selector, mode, now);
+            for key in by_old_record {
+                above.purged(&Selector::Key(key), mode, now);
+            }
         }
     }
 
@@ -477,7 +481,13 @@ impl Shared {
     pub(crate) fn forget_waiting(&self) {
         let (tasks, flushes, room, healing) = {
             let mut state = self.lock();
-            let purges = state.overlay.purges();
+            let (purges, entries) = (state.overlay.purges(), state.overlay.entries());
+            if entries > 0 {
+                tracing::warn!(
+                    path = %self.options.path.display(), entries,
+                    "the store ends before these entries could be written; they will be fetched again"
+                );
+            }
             if purges > 0 {
                 tracing::error!(
                     path = %self.options.path.display(), purges,

@@ -8,7 +8,7 @@ use crate::error::{Fault, OpenError, unavailable};
 use crate::health::Health;
 use crate::inspect::Verified;
 use crate::options::SqliteOptions;
-use crate::pending::{Fate, Purge, Refresh};
+use crate::pending::{Purge, Refresh};
 use crate::rows::{self, Place};
 use crate::shared::Shared;
 use crate::stats::{SqliteStats, count};
@@ -197,6 +197,7 @@ impl SqliteStore {
         entry: &Entry,
         record: Record,
         mut head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> Result<Arc<Entry>, StoreError> {
         let found = self.find(&entry.key)?;
@@ -205,7 +206,7 @@ impl SqliteStore {
         };
         head.fields.shrink();
         let fresh = Arc::new(Entry { record, head, ..Entry::clone(current) });
-        let refresh = Refresh { entry: fresh, fate: Fate::default() };
+        let refresh = Refresh::new(fresh, fresh_until, &current.record);
         self.shared.accept_refresh(refresh, &current.record, epoch)
     }
 }
@@ -257,9 +258,10 @@ impl Store for SqliteStore {
         entry: &'a Arc<Entry>,
         record: Record,
         head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
-        Box::pin(async move { self.refreshed(entry, record, head, epoch) })
+        Box::pin(async move { self.refreshed(entry, record, head, fresh_until, epoch) })
     }
 
     fn remove<'a>(
@@ -273,6 +275,21 @@ impl Store for SqliteStore {
             self.shared.accept_purge(Purge { selector: selector.clone(), mode, now }, reply)?;
             answer.await.unwrap_or_else(|_| Err(unavailable("the store was closed during the purge")))
         })
+    }
+
+    fn heads_of_path(
+        &self,
+        path: &str,
+        most: usize,
+        look: &mut dyn FnMut(&ResponseHead),
+    ) -> Result<bool, StoreError> {
+        self.shared.check_up()?;
+        self.shared.pool.with(|connection| rows::heads_of_path(connection, path, most, look)).map_err(
+            |error| {
+                self.shared.read_failed(&error);
+                unavailable(error.to_string())
+            },
+        )
     }
 
     fn epoch(&self) -> Epoch {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Place, noise, numbered, plain, put, stored};
-use millpond_exchange::{PurgeMode, Record, Selector, Timestamp};
+use millpond_exchange::{PurgeMode, Selector, Timestamp};
 use millpond_store::{Store, StoreError};
 use millpond_store_sqlite::SqliteStore;
 use std::path::Path;
@@ -105,7 +105,7 @@ async fn what_nobody_will_miss_is_swept_but_not_all_at_once() {
     let mut options = place.options();
     options.keep_stale = std::time::Duration::from_secs(1_000);
     let store = SqliteStore::open(options).unwrap();
-    let lasting = Record { stale_if_error: Some(10_000), ..plain() };
+    let lasting = plain().with_rare(|rare| rare.stale_if_error = Some(10_000));
     for at in 0..300 {
         put(&*store, &numbered(at), plain(), b"content").await.unwrap();
     }
@@ -115,11 +115,13 @@ async fn what_nobody_will_miss_is_swept_but_not_all_at_once() {
     place.pass(500);
     assert_eq!(place.value("SELECT count(*) FROM entry WHERE sweep_at < 1000500000"), 0, "they are kept");
     place.pass(1_000);
-    while store.stats().swept < 300 {
-        let left = place.value("SELECT count(*) FROM entry");
-        assert!(left >= 301 - store.stats().swept as i64 - 100, "{left} left");
+    let since = std::time::Instant::now();
+    while store.stats().swept < 2 {
         tokio::task::yield_now().await;
     }
+    // A part of them for each second, however few there are: whoever has set the clock wrong may see it in time.
+    let most = 2.0 + 301.0 * (since.elapsed().as_secs_f64() + 10.0) / 1_000.0;
+    assert!((store.stats().swept as f64) <= most, "{} swept", store.stats().swept);
     assert_eq!(stored(&*store, &numbered(1_000)).await.len(), 1);
 }
 

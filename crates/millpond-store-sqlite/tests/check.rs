@@ -7,6 +7,7 @@ mod common;
 use common::{BEGINNING, Place, noise, numbered, plain, put, stored};
 use millpond_exchange::{PurgeMode, Record, Selector, Timestamp};
 use millpond_store::Store as _;
+use millpond_store::laws::UNTIL;
 use millpond_store_sqlite::{Finding, Health, SqliteOptions, SqliteStore, Verified, verify};
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +18,10 @@ use std::time::{Duration, Instant};
 const NOW: Timestamp = Timestamp::from_secs(BEGINNING + 5);
 
 fn tagged() -> Record {
-    Record { tags: ["all".into(), "some".into()].into(), groups: ["menu".into()].into(), ..plain() }
+    plain().with_rare(|rare| {
+        rare.tags = ["all".into(), "some".into()].into();
+        rare.groups = ["menu".into()].into();
+    })
 }
 
 fn by_tag() -> Selector {
@@ -118,6 +122,27 @@ async fn bodies_that_are_gone_or_cut_are_found_before_anybody_reads_them() {
     }
 }
 
+/// Too many open files, rights, a disk that fails: none of them says anything of what was written.
+#[tokio::test]
+async fn a_body_that_cannot_be_opened_now_is_not_broken() {
+    let (place, store) = filled(5, 900).await;
+    let file = body_files(&place)[0].clone();
+    let aside = place.directory().join("aside");
+    fs::rename(&file, &aside).unwrap();
+    // Opening it fails for everybody, whatever rights they have.
+    std::os::unix::fs::symlink(&file, &file).unwrap();
+    let told = store.check().unwrap_err().to_string();
+    assert!(told.contains("cannot be read"), "{told}");
+    for repair in [false, true] {
+        let told = verify(&place.path(), repair, NOW, &mut |_, _| {}).unwrap_err().to_string();
+        assert!(told.contains("cannot be read"), "{told}");
+    }
+    assert_eq!((store.stats().corrupt_entries, place.value("SELECT count(*) FROM entry")), (0, 5));
+    assert!(fs::symlink_metadata(&file).is_ok());
+    fs::rename(&aside, &file).unwrap();
+    assert_eq!(store.check().unwrap().findings, []);
+}
+
 #[tokio::test]
 async fn labels_of_no_row_and_wrong_sums_are_put_right() {
     let (place, store) = filled(20, 900).await;
@@ -141,6 +166,20 @@ async fn labels_of_no_row_and_wrong_sums_are_put_right() {
     assert_eq!(store.check().unwrap().findings, []);
     assert_eq!(verify(&place.path(), false, NOW, &mut |_, _| {}).unwrap().findings, []);
     assert_eq!(place.value("SELECT entries FROM totals"), 20);
+}
+
+#[tokio::test]
+async fn lengths_that_no_sum_can_hold_are_a_finding() {
+    let (place, store) = filled(5, 900).await;
+    store.close();
+    place
+        .sql()
+        .execute_batch("UPDATE entry SET stored_len = 9223372036854775807 WHERE seq IN (4, 5)")
+        .unwrap();
+    let inspector = millpond_store_sqlite::Inspector::open(place.path()).unwrap();
+    assert_eq!(inspector.totals(NOW).unwrap().entries, 5);
+    assert_eq!(entries(&verify(&place.path(), true, NOW, &mut |_, _| {}).unwrap()), 2);
+    assert_eq!(verify(&place.path(), false, NOW, &mut |_, _| {}).unwrap().findings, []);
 }
 
 #[tokio::test]
@@ -248,8 +287,8 @@ async fn what_servers_change_meanwhile_is_not_taken_for_a_mistake() {
         }
         let found = stored(&*store, &numbered(round % 300)).await;
         if let Some(entry) = found.first() {
-            let fresh = Record { tags: [format!("round-{round}").into()].into(), ..plain() };
-            store.refresh(entry, fresh, entry.head.clone(), store.epoch()).await.unwrap();
+            let fresh = plain().with_rare(|rare| rare.tags = [format!("round-{round}").into()].into());
+            store.refresh(entry, fresh, entry.head.clone(), UNTIL, store.epoch()).await.unwrap();
         }
         store.remove(&Selector::Key(numbered(round % 30)), PurgeMode::Hard, NOW).await.unwrap();
     }

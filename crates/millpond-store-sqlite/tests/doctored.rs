@@ -4,6 +4,7 @@ mod common;
 
 use common::{BEGINNING, Place, noise, numbered, plain, put, stored};
 use millpond_exchange::{Record, Timestamp};
+use millpond_store::laws::UNTIL;
 use millpond_store::{Store as _, StoreError};
 use millpond_store_sqlite::{Health, SqliteStore};
 use rusqlite::params;
@@ -97,7 +98,8 @@ async fn a_row_that_claims_to_hold_a_gigabyte_is_dropped() {
 }
 
 fn tagged(tags: usize) -> Record {
-    Record { tags: (0..tags).map(|tag| tag.to_string().into_boxed_str()).collect(), ..plain() }
+    let tags = (0..tags).map(|tag| tag.to_string().into_boxed_str()).collect();
+    plain().with_rare(|rare| rare.tags = tags)
 }
 
 #[tokio::test]
@@ -108,7 +110,7 @@ async fn an_entry_with_too_many_tags_is_refused() {
     assert!(matches!(refused, Err(StoreError::Unsupported(_))), "{refused:?}");
     let entry = put(&*store, &numbered(1), tagged(1_000), b"content").await.unwrap();
     let (epoch, head) = (store.epoch(), entry.head.clone());
-    let refused = store.refresh(&entry, tagged(1_001), head, epoch).await;
+    let refused = store.refresh(&entry, tagged(1_001), head, UNTIL, epoch).await;
     assert!(matches!(refused, Err(StoreError::Unsupported(_))), "{refused:?}");
     store.flush().await;
     assert_eq!(place.value("SELECT count(*) FROM label"), 1_000);
@@ -123,7 +125,7 @@ async fn many_tags_stay_within_the_bound_of_the_disk() {
     let store = SqliteStore::open(options).unwrap();
     for at in 0..40 {
         let tags = (0..1_000).map(|tag| format!("{tag}-{at}").into_boxed_str()).collect();
-        put(&*store, &numbered(at), Record { tags, ..plain() }, b"content").await.unwrap();
+        put(&*store, &numbered(at), plain().with_rare(|rare| rare.tags = tags), b"content").await.unwrap();
         store.flush().await;
         assert!(store.stats().disk_bytes <= MOST, "{:?}", store.stats());
     }

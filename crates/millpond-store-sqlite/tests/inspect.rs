@@ -5,7 +5,7 @@
 mod common;
 
 use common::{BEGINNING, Place, noise, numbered, plain, put, stored};
-use millpond_exchange::{Record, Timestamp};
+use millpond_exchange::Timestamp;
 use millpond_store::Store as _;
 use millpond_store_sqlite::{Filter, Finding, InspectError, Inspector, SqliteStore, Verified, verify};
 use rusqlite::Connection;
@@ -23,8 +23,8 @@ async fn filled(count: usize) -> Place {
     let store = SqliteStore::open(place.options()).unwrap();
     put(&*store, &numbered(0), plain(), &noise(7, 600_000)).await.unwrap();
     for at in 1..count {
-        let tags = vec![format!("tag-{}", at % 7).into(), "all".into()].into();
-        put(&*store, &numbered(at), Record { tags, ..plain() }, b"body").await.unwrap();
+        let tags = vec![format!("tag-{}", at % 7).into(), "all".into()];
+        put(&*store, &numbered(at), plain().with_rare(|rare| rare.tags = tags), b"body").await.unwrap();
     }
     store.flush().await;
     store.close();

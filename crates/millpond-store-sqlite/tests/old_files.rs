@@ -20,13 +20,12 @@ fn bodies() -> [Vec<u8>; 3] {
 
 fn record(at: usize) -> Record {
     let selector = VarySelector { name: "accept-language".into(), value: Some(b"en"[..].into()) };
-    Record {
-        etag: Some(format!("\"v{at}\"").into_bytes().into()),
-        vary: [selector].into(),
-        tags: ["tag".into()].into(),
-        groups: ["group".into()].into(),
-        ..common::plain()
-    }
+    let etag = format!("\"v{at}\"").into_bytes();
+    let record = Record { etag: Some(etag.into()), vary: [selector].into(), ..common::plain() };
+    record.with_rare(|rare| {
+        rare.tags = ["tag".into()].into();
+        rare.groups = ["group".into()].into();
+    })
 }
 
 fn data(schema: u32) -> PathBuf {

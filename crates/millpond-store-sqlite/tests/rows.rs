@@ -5,7 +5,7 @@ mod common;
 use common::{BEGINNING, Place, noise, numbered, plain, put, stored};
 use millpond_exchange::{Part, PurgeMode, Record, Selector, Timestamp};
 use millpond_store::Store;
-use millpond_store::laws::body_of;
+use millpond_store::laws::{body_of, key};
 
 #[tokio::test]
 async fn entries_outlive_the_store_that_wrote_them() {
@@ -41,6 +41,28 @@ async fn text_is_kept_compressed_where_that_saves_something() {
     assert_eq!(place.value("SELECT count(*) FROM entry WHERE coding = 0"), 2);
     let found = stored(&*store, &numbered(1)).await;
     assert_eq!(body_of(&*store, &found[0], Some(3..10)).await.unwrap(), text[3..10]);
+}
+
+#[tokio::test]
+async fn the_heads_of_a_path_are_those_under_it_with_and_without_a_query() {
+    let place = Place::new();
+    let store = place.open();
+    for path in ["/o", "/p", "/p?a=1", "/p?~", "/p/q", "/pq?a=1"] {
+        put(&*store, &key("store.test", path), plain(), b"x").await.unwrap();
+    }
+    store.flush().await;
+    for (path, most, shown, all) in [
+        ("http://store.test/p", usize::MAX, 3, true),
+        ("http://store.test/p", 3, 3, true),
+        ("http://store.test/p", 2, 2, false),
+        ("http://store.test/none", 0, 0, true),
+    ] {
+        let mut heads = 0;
+        let told = store.heads_of_path(path, most, &mut |_| heads += 1);
+        assert_eq!((heads, told), (shown, Ok(all)), "{path}, {most} at most");
+    }
+    store.close();
+    assert!(store.heads_of_path("http://store.test/p", 9, &mut |_| {}).is_err());
 }
 
 #[tokio::test]
@@ -98,7 +120,10 @@ async fn a_row_that_is_not_what_was_written_is_a_miss_and_goes() {
 async fn a_part_takes_the_place_of_parts_that_begin_alike_and_the_whole_that_of_all() {
     let place = Place::new();
     let store = place.open();
-    let part = |first| Record { part: Some(Part { first, complete_len: Some(100) }), ..plain() };
+    let part = |first| {
+        let part = Part { first, complete_len: Some(100) };
+        plain().with_rare(|rare| rare.part = Some(part))
+    };
     for first in [0, 10, 0] {
         put(&*store, &numbered(1), part(first), b"part").await.unwrap();
         store.flush().await;
@@ -115,18 +140,22 @@ async fn a_part_takes_the_place_of_parts_that_begin_alike_and_the_whole_that_of_
 }
 
 #[tokio::test]
-async fn a_refresh_gives_the_lifetime_anew() {
+async fn a_refresh_gives_another_lifetime() {
     let place = Place::new();
     let store = place.open();
     let entry = put(&*store, &numbered(1), plain(), b"content").await.unwrap();
     store.flush().await;
-    let fresh_until = || place.value("SELECT fresh_until FROM entry");
-    let before = fresh_until();
+    let swept_after = |place: &Place| place.value("SELECT sweep_at - fresh_until FROM entry");
+    let kept_stale = swept_after(&place);
     let later = Timestamp::from_secs(BEGINNING + 1_000);
-    let record = Record { tags: [Box::from("t")].into(), response_time: later, ..plain() };
-    store.refresh(&entry, record, entry.head.clone(), store.epoch()).await.unwrap();
+    // Far longer than the first one.
+    let until = Timestamp::from_secs(BEGINNING + 1_000_000);
+    let record = Record { response_time: later, ..plain() };
+    let record = record.with_rare(|rare| rare.tags = [Box::from("t")].into());
+    store.refresh(&entry, record, entry.head.clone(), until, store.epoch()).await.unwrap();
     store.flush().await;
-    assert_eq!(fresh_until(), before + 1_000_000);
+    assert_eq!(place.value("SELECT fresh_until FROM entry"), until.as_millis());
+    assert_eq!(swept_after(&place), kept_stale, "nor is it swept before the new one is over");
     let tag = Selector::Tag { origin: None, tag: "t".to_owned() };
     assert_eq!(store.remove(&tag, PurgeMode::Hard, later).await, Ok(1), "the new tag is known");
 }

@@ -36,6 +36,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use sweep::Cursor;
 
+/// Refuses the directory `dir` of bodies where it, or that for new bodies in it, is a symbolic link.
+///
+/// # Errors
+/// Where it is one.
+pub(crate) fn refuse_links(dir: &Path) -> io::Result<()> {
+    session::refuse_links(&session::all_in(dir))
+}
+
 /// How often a file is tried anew because the directory vanished in between.
 const ATTEMPTS: usize = 4;
 
@@ -146,6 +154,15 @@ impl Bodies {
         session::remove_dead(&session::all_in(self.dir()))
     }
 
+    /// Whether other processes have begun bodies here and live: what they have finished need not be known yet.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub(crate) fn are_others_writing(&self) -> io::Result<bool> {
+        let session = self.0.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session::are_others(&session::all_in(self.dir()), session.as_deref())
+    }
+
     /// Looks at `budget` finished bodies, where the last call left off, and removes those older than `older_than` that
     /// `is_known` denies. One that was just finished is not yet known to other processes: hence the age.
     ///
@@ -157,6 +174,7 @@ impl Bodies {
         older_than: std::time::SystemTime,
         is_known: impl FnMut(&str) -> io::Result<bool>,
     ) -> io::Result<Swept> {
+        refuse_links(self.dir())?;
         let mut cursor = self.0.cursor.lock().unwrap_or_else(PoisonError::into_inner);
         cursor.sweep(self.dir(), budget, older_than, is_known)
     }

@@ -5,7 +5,7 @@
 
 use super::is_missing;
 use super::missing_is_fine;
-use super::name::Names;
+use super::name::{Names, is_name};
 use crate::open::create_dirs;
 use std::fs::{self, DirEntry, File, OpenOptions, TryLockError};
 use std::io;
@@ -33,6 +33,7 @@ impl Session {
     pub(super) fn begin(all: &Path, names: &Names) -> io::Result<Self> {
         let mut attempt = 1;
         loop {
+            refuse_links(all)?;
             let dir = all.join(names.next());
             create_dirs(&dir)?;
             match own(&dir) {
@@ -62,6 +63,23 @@ impl Drop for Session {
     }
 }
 
+/// Refuses a directory of bodies, or the one `all` in it, that is a symbolic link: what lies where it leads is not ours to
+/// clear up.
+///
+/// # Errors
+/// Where one of them is a link; what is not there is none.
+pub(super) fn refuse_links(all: &Path) -> io::Result<()> {
+    for dir in all.parent().into_iter().chain([all]) {
+        if fs::symlink_metadata(dir).is_ok_and(|found| found.is_symlink()) {
+            return Err(io::Error::other(format!(
+                "{} is a symbolic link, which is not followed; remove it, or link the whole cache directory",
+                dir.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The lock of `dir`, if nobody else has it.
 fn own(dir: &Path) -> io::Result<Option<File>> {
     let path = dir.join(LOCK);
@@ -78,8 +96,26 @@ fn own(dir: &Path) -> io::Result<Option<File>> {
     Ok(((locked.dev(), locked.ino()) == (there.dev(), there.ino())).then_some(lock))
 }
 
+/// Whether there are directories in `all`, beside that of `this` session, whose processes live. Those of dead ones go.
+pub(super) fn are_others(all: &Path, this: Option<&Session>) -> io::Result<bool> {
+    remove_dead(all)?;
+    let entries = match fs::read_dir(all) {
+        Err(error) if is_missing(&error) => return Ok(false),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let own = this.is_some_and(|this| this.dir == entry.path());
+        if !own && entry.file_name().to_str().is_some_and(is_name) && entry.path().join(LOCK).exists() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Removes the directories in `all` whose lock is free; gives their number. The first error is told when all were tried.
 pub(super) fn remove_dead(all: &Path) -> io::Result<usize> {
+    refuse_links(all)?;
     let entries = match fs::read_dir(all) {
         Err(error) if is_missing(&error) => return Ok(0),
         entries => entries?,
@@ -99,25 +135,30 @@ pub(super) fn remove_dead(all: &Path) -> io::Result<usize> {
 }
 
 fn remove_if_dead(entry: &DirEntry) -> io::Result<bool> {
-    // A link is not followed: it is none of ours.
-    if !entry.file_type()?.is_dir() {
+    let ours = |entry: &DirEntry| entry.file_name().to_str().is_some_and(is_name);
+    // Under any other name, and behind a link, lies what somebody else has put there.
+    if !ours(entry) || !entry.file_type()?.is_dir() {
         return Ok(false);
     }
     let dir = entry.path();
     let Some(_lock) = own(&dir)? else { return Ok(false) };
+    let mut others = false;
     for entry in fs::read_dir(&dir)? {
         let entry = entry?;
         if entry.file_name() == LOCK {
             continue;
         }
-        missing_is_fine(if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())
+        if ours(&entry) && !entry.file_type()?.is_dir() {
+            missing_is_fine(fs::remove_file(entry.path()))?;
         } else {
-            fs::remove_file(entry.path())
-        })?;
+            others = true;
+        }
     }
     // The lock last: a directory that still holds something can always be taken over.
     missing_is_fine(fs::remove_file(dir.join(LOCK)))?;
+    if others {
+        return Ok(false);
+    }
     match fs::remove_dir(&dir) {
         // Somebody has begun to use it in this moment; then it is theirs.
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),

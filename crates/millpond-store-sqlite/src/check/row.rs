@@ -7,6 +7,7 @@ use millpond_exchange::{Key, Record};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, ToSql, named_params};
 use std::collections::BTreeSet;
+use std::io;
 
 /// The columns of [`rows::COLUMNS`] come before these.
 const MORE: &str = "url, key, key_hash, variant, queue, status, stored_at, fresh_until, sweep_at, part_first, stored_len, \
@@ -116,6 +117,9 @@ impl Rows<'_> {
         if rows::variant(record) != row.get::<_, i64>("variant")? {
             return Ok(Some("its columns and its facts name different variants"));
         }
+        if !is_length_possible(row, broken.file.is_some())? {
+            return Ok(Some("its columns and its body have different lengths"));
+        }
         if !self.are_labels_right(broken.seq, record, &key)? {
             return Ok(Some("its tags and groups are not those it is found by"));
         }
@@ -169,7 +173,8 @@ impl Rows<'_> {
         Ok(None)
     }
 
-    /// What is wrong with the body in `file`, if anything is.
+    /// What is wrong with the body in `file`, if anything is. That the system cannot open or read it now says nothing of
+    /// what was written: it ends the look.
     fn file_fault(&self, file: &str, row: &Row<'_>) -> rusqlite::Result<Option<&'static str>> {
         let id = row.get::<_, i64>("id")?.cast_unsigned();
         let length = row.get::<_, i64>("body_len")?.cast_unsigned();
@@ -186,9 +191,25 @@ impl Rows<'_> {
             Ok(()) => None,
             Err(BodyFault::Missing) => Some("the file with its body is gone"),
             Err(BodyFault::Damaged(_)) => Some("the file with its body does not match its checksums"),
-            Err(BodyFault::Io(_)) => Some("the file with its body cannot be read"),
+            Err(BodyFault::Io(error)) => return Err(cannot_read(file, &error)),
         })
     }
+}
+
+/// Whether column `stored_len` may be the length of the body: that in a file is compared with its table.
+fn is_length_possible(row: &Row<'_>, in_file: bool) -> rusqlite::Result<bool> {
+    let stored: i64 = row.get("stored_len")?;
+    Ok(if in_file {
+        (0..i64::MAX / 4).contains(&stored)
+    } else {
+        usize::try_from(stored) == Ok(row.get_ref("body")?.as_blob()?.len())
+    })
+}
+
+/// The error of a file of a body that the system does not let anybody read.
+fn cannot_read(file: &str, error: &io::Error) -> rusqlite::Error {
+    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+    rusqlite::Error::SqliteFailure(failure, Some(format!("the body {file} cannot be read: {error}")))
 }
 
 /// True when every column has the type it was made for.

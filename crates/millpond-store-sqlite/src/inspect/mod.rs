@@ -141,8 +141,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, InspectError> {
         path: path.to_owned(),
         source,
     })?;
-    let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
-    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    let connection = connect(&name, flags).map_err(failed)?;
     let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0)).map_err(failed);
     let application = pragma("PRAGMA application_id")?;
     let found = pragma("PRAGMA user_version")?;
@@ -155,4 +154,40 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, InspectError> {
         return Err(InspectError::Foreign { path: path.to_owned(), application, found, known });
     }
     Ok(connection)
+}
+
+/// A connection to the file `name`. SQLite reads a file with a log only where it may write beside it; where it may not,
+/// the file is taken as it is, unless there is a log that says otherwise.
+fn connect(name: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(name, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    let tried = schema::user_version(&connection);
+    match tried {
+        Err(error) if Fault::of(&error) == Fault::Disk && is_at_rest(name) => {
+            let mut uri = String::from("file:");
+            for byte in name.as_os_str().as_encoded_bytes() {
+                match byte {
+                    b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                        uri.push(char::from(*byte));
+                    }
+                    other => {
+                        let hex = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
+                        uri.extend(['%', hex(other >> 4), hex(other & 15)]);
+                    }
+                }
+            }
+            uri.push_str("?immutable=1");
+            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        // Whatever it is, the next look says it too.
+        _ => Ok(connection),
+    }
+}
+
+/// Whether nobody can be writing to the file `name`: its directory is read-only to us, and there is no log.
+fn is_at_rest(name: &Path) -> bool {
+    let log = crate::heal::with_suffix(name, "-wal");
+    let writable =
+        name.parent().is_some_and(|dir| rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok());
+    !writable && std::fs::metadata(log).map_or(true, |log| log.len() == 0)
 }

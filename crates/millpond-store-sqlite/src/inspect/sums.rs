@@ -27,13 +27,14 @@ pub(super) fn put_sums_in_step(connection: &Connection) -> rusqlite::Result<()> 
         .map(drop)
 }
 
-/// The sums of table `totals`, and what each is over the rows.
+/// The sums of table `totals`, and what each is over the rows: those of damaged rows may be too large for an integer, and
+/// then come to the largest one.
 const SUMS: [(&str, &str); 5] = [
     ("entries", "count(*)"),
-    ("row_bytes", "coalesce(sum(stored_len) FILTER (WHERE file IS NULL), 0)"),
-    ("file_bytes", "coalesce(sum(stored_len) FILTER (WHERE file IS NOT NULL), 0)"),
+    ("row_bytes", "CAST(total(stored_len) FILTER (WHERE file IS NULL) AS INTEGER)"),
+    ("file_bytes", "CAST(total(stored_len) FILTER (WHERE file IS NOT NULL) AS INTEGER)"),
     ("probation", "count(*) FILTER (WHERE queue = 0)"),
-    ("probation_bytes", "coalesce(sum(stored_len) FILTER (WHERE queue = 0), 0)"),
+    ("probation_bytes", "CAST(total(stored_len) FILTER (WHERE queue = 0) AS INTEGER)"),
 ];
 
 fn counts() -> String {

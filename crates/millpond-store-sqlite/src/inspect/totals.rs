@@ -69,7 +69,7 @@ impl StatusTotals {
 impl Totals {
     /// What everything takes on the disk.
     pub fn disk_bytes(&self) -> u64 {
-        self.database_bytes + self.log_bytes + self.file_bytes
+        self.database_bytes.saturating_add(self.log_bytes).saturating_add(self.file_bytes)
     }
 
     /// Entries that are fresh.
@@ -132,7 +132,8 @@ impl Inspector {
         let mut statement = self.connection.prepare_cached(
             "SELECT status, count(*), \
                 sum(fresh_until > ?1 AND (stale_from IS NULL OR stale_from > ?1)), \
-                sum(body_len), sum(stored_len), sum(hits), min(stored_at), max(stored_at), max(seq) \
+                CAST(total(body_len) AS INTEGER), CAST(total(stored_len) AS INTEGER), CAST(total(hits) AS INTEGER), \
+                min(stored_at), max(stored_at), max(seq) \
              FROM (SELECT seq, status, fresh_until, stale_from, body_len, stored_len, hits, stored_at \
                 FROM entry WHERE seq > ?2 ORDER BY seq LIMIT ?3) \
              GROUP BY status",

@@ -3,7 +3,7 @@
 use super::repair::{Checked, repair_all};
 use super::sums::sums;
 use super::{InspectError, Inspector};
-use crate::bodies::{Bodies, path_in};
+use crate::bodies::{Bodies, path_in, refuse_links};
 use crate::check::{self, Bounds, Broken, Check, Depth, Wrong};
 use crate::error::Fault;
 use millpond_exchange::Timestamp;
@@ -188,8 +188,10 @@ impl Inspector {
     }
 }
 
-/// Everything under the name of a body, where that would lie. What else somebody has put there is not ours to judge.
+/// Everything under the name of a body, where that would lie. What else somebody has put there is not ours to judge, and
+/// neither is what a link leads to.
 fn body_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    refuse_links(directory)?;
     let mut files = Vec::new();
     for shard in
         listing(directory)?.into_iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))

@@ -32,8 +32,10 @@ fn entry(key: &Key, record: Record) -> Arc<Entry> {
 
 fn labelled(tag: &str, group: &str) -> Record {
     let mut record = record(NOW);
-    record.tags = [tag.into()].into();
-    record.groups = [group.into()].into();
+    record.set_rare(|rare| {
+        rare.tags = [tag.into()].into();
+        rare.groups = [group.into()].into();
+    });
     record
 }
 

@@ -4,15 +4,27 @@
 
 use super::totals::Totals;
 use super::transaction::{Failure, Leaving, Transaction, queue, queue_number};
+use crate::disk;
 use crate::evict::{Queue, Verdict};
 use crate::file::Kept;
 use crate::open::PAGE;
 use crate::pending::Put;
 use crate::rows;
 use rusqlite::OptionalExtension;
+use std::time::{Duration, Instant};
 
 /// Room made beyond what is asked for, as a part of the limit: so that not every entry has to make its own.
 const AHEAD: u64 = 256;
+
+/// How long room is made in one turn beyond what is asked for.
+const TURN: Duration = Duration::from_millis(100);
+/// Free pages given back before it is seen whether the transaction is large enough.
+const STEP: u64 = 8;
+
+/// From how much above its limit on the store comes down in several turns, bytes.
+fn far(limit: u64) -> u64 {
+    (limit / 16).min(16 << 20)
+}
 
 /// The oldest row of a queue.
 struct Oldest {
@@ -36,10 +48,19 @@ impl Transaction<'_> {
             self.shared.forget_aside();
         }
         let wanted = bytes.saturating_add(in_progress).saturating_add(disk.useless());
-        if self.live()?.saturating_add(wanted) > limit {
+        let before = self.live()?;
+        let since = Instant::now();
+        if before.saturating_add(wanted) > limit {
             let ahead = limit / AHEAD;
-            while self.totals.entries > 0 && self.live()?.saturating_add(wanted).saturating_add(ahead) > limit
-            {
+            // Where the limit was lowered there is much to do: then so much goes at a time that it comes down in the end.
+            let enough = before.saturating_sub(wanted.saturating_mul(2)).saturating_sub(ahead);
+            let enough = if enough > limit.saturating_add(far(limit)) { enough } else { 0 };
+            loop {
+                let live = self.live()?;
+                let done = live.saturating_add(wanted).saturating_add(ahead) <= limit;
+                if self.totals.entries <= 0 || done || (live < enough && since.elapsed() > TURN) {
+                    break;
+                }
                 self.evict_one()?;
             }
         }
@@ -47,6 +68,20 @@ impl Transaction<'_> {
             self.evict_one()?;
         }
         self.shrink_file(wanted)
+    }
+
+    /// Evicts up to `most` rows, or gives up to `most` free pages back where enough left: as much as a log that has next to
+    /// no room takes. True when there is more to do.
+    pub(crate) fn make_a_little_room(&mut self, most: usize) -> Result<bool, Failure> {
+        let limit = self.shared.disk.limit();
+        for _ in 0..most {
+            if self.totals.entries <= 0 || self.live()? <= limit {
+                self.vacuum(most as u64)?;
+                return Ok(self.taken()? > limit && self.pages("freelist_count")? > 0);
+            }
+            self.evict_one()?;
+        }
+        Ok(true)
     }
 
     /// False where `put` does not fit, and nothing may leave for it.
@@ -79,17 +114,33 @@ impl Transaction<'_> {
     }
 
     /// Gives free pages back where they are what is in the way: a file never shrinks by itself, and bodies in files may
-    /// need the room that rows once had.
+    /// need the room that rows once had. Where there are many it takes several turns.
     fn shrink_file(&mut self, wanted: u64) -> Result<(), Failure> {
-        let over = self.taken()?.saturating_add(wanted).saturating_sub(self.shared.disk.limit());
-        let free = self.pages("freelist_count")?;
-        if over > 0 && free > 0 {
-            let pages = over.div_ceil(PAGE).min(free);
-            // Each step gives one page back.
-            let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
-            let mut steps = vacuum.query([])?;
-            while steps.next()?.is_some() {}
+        let (before, since) = (self.taken()?, Instant::now());
+        let limit = self.shared.disk.limit();
+        loop {
+            let taken = self.taken()?;
+            let over = taken.saturating_add(wanted).saturating_sub(limit);
+            let free = self.pages("freelist_count")?;
+            let enough = before.saturating_sub(taken) > wanted.saturating_mul(2) && over > far(limit);
+            if over == 0 || free == 0 || (enough && since.elapsed() > TURN) {
+                return Ok(());
+            }
+            self.vacuum(over.div_ceil(PAGE).min(free).min(STEP))?;
+            // A page that moves is written, and so are those that lead to it.
+            self.changed(STEP * disk::PER_ROW)?;
+            if self.taken()? >= taken {
+                return Ok(());
+            }
         }
+    }
+
+    /// Gives up to `pages` free pages back.
+    fn vacuum(&mut self, pages: u64) -> rusqlite::Result<()> {
+        // Each step gives one page back.
+        let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
         Ok(())
     }
 

@@ -25,6 +25,8 @@ impl Writer {
                     damaged = self.db.take().map(|db| db.file);
                     again = false;
                 }
+                // What was kept aside for this is enough to open the file; the rest is done when something is written.
+                Err(_) if again && self.is_disk_full() && self.reserve.give_up() => again = false,
                 Err(error) => {
                     self.db = None;
                     return Err(error);
@@ -33,7 +35,8 @@ impl Writer {
             }
         }
         self.shared.pool.renew();
-        self.orphans = OrphanSweep::new();
+        self.orphans = OrphanSweep::new(self.shared.now());
+        self.reserve.make();
         self.retry.1 = RETRY.0;
         self.data_version = -1;
         self.shared.set_up();
@@ -45,7 +48,7 @@ impl Writer {
         self.shared.filters.reset();
         let path = &self.shared.options.path;
         let database = |source| OpenError::database(path, source);
-        let db = open::open(&self.shared.options, damaged)?;
+        let db = open::open(&self.shared.options, self.shared.disk.log_limit(), damaged)?;
         if let Some(aside) = &db.healed {
             count(&self.shared.counters.healed);
             tracing::warn!(
@@ -67,6 +70,12 @@ impl Writer {
         match self.measure() {
             // Another process is writing: it will be measured with the first batch.
             Err(Failure::Sqlite(error)) if Fault::of(&error) == Fault::Busy => Ok(()),
+            // What is left of it can be read.
+            Err(Failure::Sqlite(error))
+                if Fault::of(&error) == Fault::Damaged && !self.shared.options.upkeep =>
+            {
+                Ok(())
+            }
             Err(Failure::Sqlite(error)) => Err(OpenError::database(&self.shared.options.path, error)),
             Err(Failure::NewerSchema(found)) => Err(self.newer(found)),
             // The next look at the file begins anew with it.
@@ -111,6 +120,7 @@ impl Writer {
         let path = &self.shared.options.path;
         tracing::warn!(path = %path.display(), reason, "the store is down; what is asked of it is fetched instead");
         self.db = None;
+        self.unheard |= self.file.is_none();
         self.shared.set_down(reason);
         self.shared.pool.renew();
         self.retry = (Instant::now() + self.retry.1, (self.retry.1 * 2).min(RETRY.1));
@@ -126,8 +136,9 @@ impl Writer {
         let before = self.file;
         match self.open(None) {
             Ok(()) => {
-                if before.is_some() && self.file != before {
-                    // Others may have purged in the old one, and nobody listened.
+                // Others may have purged, in the old one or before this one could be opened at all, while what lies above
+                // filled itself, and nobody listened. Of the same file none is missed: the purges are numbered.
+                if std::mem::take(&mut self.unheard) || self.file != before {
                     self.purged_unheard();
                 }
                 tracing::info!(path = %self.shared.options.path.display(), "the store is up again");
@@ -137,6 +148,20 @@ impl Writer {
                 self.shared.set_down(error.to_string());
                 self.retry = (Instant::now() + self.retry.1, (self.retry.1 * 2).min(RETRY.1));
             }
+        }
+    }
+
+    /// The file is damaged: heals it, or leaves it as it is where nobody keeps the store up or writes to it. What can be
+    /// read of it then is served, and the rest is not found.
+    pub(super) fn heal_or_leave(&mut self, what: &str) {
+        if self.shared.options.upkeep || self.replaces {
+            return self.heal(what);
+        }
+        if !std::mem::replace(&mut self.told_damage, true) {
+            tracing::warn!(
+                path = %self.shared.options.path.display(), what,
+                "the store's file is damaged; what can be read of it is served, and nothing is changed"
+            );
         }
     }
 
@@ -176,7 +201,7 @@ impl Writer {
 
     /// Tells what was purged after number `last` in a file that is left. Gives the last number, or none where it cannot
     /// be read: then everything may have been purged.
-    fn remaining_purges(&self, old: &Db, last: i64) -> Option<i64> {
+    pub(super) fn remaining_purges(&self, old: &Db, last: i64) -> Option<i64> {
         match purge::since(&old.connection, last) {
             Ok(purges) => Some(purges.into_iter().fold(last, |_, foreign| {
                 self.shared.purged_elsewhere(&foreign.selector, foreign.mode, foreign.now);
@@ -239,6 +264,12 @@ impl Writer {
         }
         self.shared.filters.changed_elsewhere();
         self.data_version = version;
+        // What others have written takes room too.
+        let totals = Totals::read(&db.connection)?;
+        let pages: i64 =
+            db.connection.prepare_cached("PRAGMA page_count")?.query_row([], |row| row.get(0))?;
+        let taken = (pages.max(0) as u64).saturating_mul(open::PAGE);
+        self.measured(taken.saturating_add(totals.file_bytes.max(0) as u64), &totals);
         Ok(())
     }
 }

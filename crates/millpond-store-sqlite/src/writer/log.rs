@@ -3,7 +3,6 @@
 //! What must not live here: what is written.
 
 use super::Writer;
-use crate::disk;
 use crate::heal::with_suffix;
 use crate::open::BUSY_WRITER;
 use crate::pending::{Numbered, Task};
@@ -19,7 +18,7 @@ impl Writer {
     pub(super) fn shorten_log(&mut self) -> rusqlite::Result<()> {
         let Some(db) = &self.db else { return Ok(()) };
         let now = Instant::now();
-        if self.log_len() > disk::log_limit(self.shared.options.max_bytes) && self.next_shortening.0 <= now {
+        if self.log_len() > self.shared.disk.log_limit() && self.next_shortening.0 <= now {
             // The check is done with what it looks at in a few milliseconds.
             let looking = self.shared.looking();
             db.connection.busy_timeout(Duration::ZERO)?;

@@ -5,6 +5,7 @@
 
 mod evict;
 mod file_state;
+mod full;
 mod known;
 mod log;
 mod purges;
@@ -14,19 +15,19 @@ mod tasks;
 mod totals;
 mod transaction;
 
-use crate::disk;
 use crate::error::OpenError;
 use crate::evict::Evictor;
 use crate::file::OrphanSweep;
 use crate::open::{Db, FileId};
-use crate::pending::Numbered;
+use crate::pending::{Numbered, Task};
 use crate::shared::{Flush, Room, Shared};
 use crate::stats::count;
+use full::Reserve;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
-use sweep::Tally;
+use sweep::{Allowance, Tally};
 use transaction::{Done, Failure, Outcome, Transaction};
 
 /// How long a store that is down is left alone at first, and at most.
@@ -42,12 +43,15 @@ pub(crate) struct Writer {
     db: Option<Db>,
     evictor: Evictor,
     tally: Tally,
+    allowance: Allowance,
     orphans: OrphanSweep,
     /// The file of `db`, or the last there was.
     file: Option<FileId>,
     /// The newest purge of any process that this one knows.
     last_purge: i64,
     data_version: i64,
+    /// True from when no file could be opened, ever, until one is.
+    unheard: bool,
     next_poll: Instant,
     next_sweep: Instant,
     /// When a store that is down is tried again, and how long it is left alone after that.
@@ -62,8 +66,19 @@ pub(crate) struct Writer {
     healed: u32,
     /// True while purges wait that could not be written.
     stuck: bool,
-    /// True from the first failure to the next success, so that an outage is logged once.
+    /// True from the first failure to the next success.
     failing: bool,
+    /// When the last write failed of those that belong to one outage, which is logged once.
+    outage: Option<Instant>,
+    reserve: Reserve,
+    /// Whether a damaged file is set aside: not for what is only read, since all else in it is still good.
+    replaces: bool,
+    /// True when it was told that a damaged file is left as it is.
+    told_damage: bool,
+    /// How often in a row the disk was full and nothing could be evicted.
+    wedged: u32,
+    /// What was taken when more than may be could not be brought down.
+    least: u64,
 }
 
 /// What one turn has to do.
@@ -80,14 +95,17 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let now = Instant::now();
         Self {
+            reserve: Reserve::of(&shared),
+            orphans: OrphanSweep::new(shared.now()),
             shared,
             db: None,
             evictor: Evictor::new(),
             tally: Tally::new(),
-            orphans: OrphanSweep::new(),
+            allowance: Allowance::new(),
             file: None,
             last_purge: 0,
             data_version: 0,
+            unheard: false,
             next_poll: now,
             next_sweep: now,
             retry: (now, RETRY.0),
@@ -97,6 +115,11 @@ impl Writer {
             healed: 0,
             stuck: false,
             failing: false,
+            outage: None,
+            replaces: false,
+            told_damage: false,
+            wedged: 0,
+            least: 0,
         }
     }
 
@@ -144,7 +167,7 @@ impl Writer {
             && *generation == self.shared.pool.generation()
             && self.db.is_some()
         {
-            self.heal(what);
+            self.heal_or_leave(what);
         }
         for done in turn.healing {
             done();
@@ -178,7 +201,7 @@ impl Writer {
     /// Waits for something to do.
     fn wait(&mut self) -> Turn {
         let options = &self.shared.options;
-        let (most, bytes) = disk::transaction(options.max_bytes, options.commit_entries);
+        let (most, bytes) = self.shared.disk.transaction(options.commit_entries);
         let mut state = self.shared.lock();
         loop {
             let now = Instant::now();
@@ -219,13 +242,16 @@ impl Writer {
         self.take_uses();
         let uses = self.tally.due(closing);
         let sweep = self.is_sweep_due();
-        if tasks.is_empty() && room.is_empty() && uses.is_empty() && !sweep {
+        let shrink = self.is_shrinking_due();
+        if tasks.is_empty() && room.is_empty() && uses.is_empty() && !sweep && !shrink {
             return;
         }
+        self.replaces = tasks.iter().any(|task| matches!(task.task, Task::Put(_) | Task::Purge(..)));
         let (mut tasks, too_many) = self.admit(tasks);
         let mut outcome = Outcome::default();
         let wanted = room.iter().map(|room| room.bytes).fold(0, u64::saturating_add);
         let coming = tasks.iter().map(Numbered::weight).fold(0, u64::saturating_add);
+        let mut allowance = std::mem::replace(&mut self.allowance, Allowance::new());
         let result = self.transact(&mut outcome, |transaction| {
             // Before they come, so that they take the places of those that leave.
             if coming > 0 {
@@ -235,11 +261,12 @@ impl Writer {
                 transaction.perform(task)?;
             }
             if sweep {
-                transaction.sweep()?;
+                transaction.sweep(&mut allowance)?;
             }
             transaction.note_uses(&uses)?;
             transaction.make_room(wanted)
         });
+        self.allowance = allowance;
         self.count(&outcome);
         match result {
             Ok(()) => self.succeeded(&mut tasks, &outcome),
@@ -248,6 +275,7 @@ impl Writer {
                 self.give_up(rest, &failure);
             }
         }
+        self.replaces = false;
         if !too_many.is_empty() {
             self.refuse(too_many, Vec::new());
         }
@@ -282,9 +310,8 @@ impl Writer {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let Some(db) = &self.db else { return Ok(()) };
-        let options = &self.shared.options;
         // A row evicted, moved or marked costs about as much of the log as one that comes.
-        let most = disk::transaction(options.max_bytes, usize::MAX).0;
+        let most = self.shared.disk.transaction(usize::MAX).0;
         let mut transaction = Transaction::begin(
             &db.connection,
             &self.shared,
@@ -304,6 +331,16 @@ impl Writer {
         }
         self.measured(taken, &totals);
         Ok(())
+    }
+
+    /// True where more is taken than may be, and something can be done about it.
+    fn is_shrinking_due(&mut self) -> bool {
+        let disk = &self.shared.disk;
+        if !self.shared.options.upkeep || self.failing || !disk.is_above() {
+            return false;
+        }
+        // What the last turn could not bring down the next one cannot either.
+        std::mem::replace(&mut self.least, disk.used()) != disk.used()
     }
 
     fn is_sweep_due(&mut self) -> bool {

@@ -8,8 +8,11 @@ use crate::error::Fault;
 use crate::pending::{Numbered, Task};
 use crate::shared::Room;
 use crate::stats::{add, count};
+use millpond_exchange::{PurgeMode, Selector};
 use std::time::{Duration, Instant};
 
+/// How long nothing must have failed until an outage counts as over: a full disk takes some and refuses others.
+const QUIET: Duration = Duration::from_secs(10);
 /// How long purges that could not be written are left alone.
 const PURGES_AGAIN: Duration = Duration::from_millis(200);
 
@@ -29,12 +32,17 @@ impl Writer {
 
     /// The tasks are in the file.
     pub(super) fn succeeded(&mut self, tasks: &mut [Numbered], outcome: &Outcome) {
-        if self.failing {
-            self.failing = false;
+        self.failing = false;
+        if self.outage.is_some_and(|last| last.elapsed() >= QUIET) {
+            self.outage = None;
             tracing::info!(path = %self.shared.options.path.display(), "the store takes entries again");
         }
-        (self.put_off, self.healed, self.stuck) = (0, 0, false);
-        self.shared.disk.relax();
+        (self.put_off, self.healed, self.stuck, self.wedged) = (0, 0, false, 0);
+        if tasks.iter().any(|task| is_of_all(&task.task)) {
+            self.give_all_back();
+        }
+        self.reserve.make();
+        self.shared.disk.relax(&self.shared.options.path);
         self.settle(tasks, outcome);
     }
 
@@ -88,7 +96,10 @@ impl Writer {
             count(&self.shared.counters.busy_writes);
             return self.put_back(tasks);
         }
-        if busy && !std::mem::replace(&mut self.failing, true) {
+        if busy {
+            self.failing = true;
+        }
+        if busy && self.outage.replace(Instant::now()).is_none() {
             tracing::warn!(
                 path = %self.shared.options.path.display(),
                 "another process has been writing to the store for seconds; entries are not kept until it ends"
@@ -110,9 +121,16 @@ impl Writer {
             return;
         }
         let mut outcome = Outcome::default();
-        let alone = self.transact(&mut outcome, |transaction| {
+        let mut alone = self.transact(&mut outcome, |transaction| {
             purges.iter().try_for_each(|purge| transaction.perform(purge))
         });
+        if alone.is_err() && purges.iter().any(|purge| is_of_all(&purge.task)) && self.is_disk_full() {
+            // Nothing of the file is wanted any longer, so that a new one says the same.
+            self.begin_anew();
+            alone = self.transact(&mut outcome, |transaction| {
+                purges.iter().try_for_each(|purge| transaction.perform(purge))
+            });
+        }
         if alone.is_ok() && self.db.is_some() {
             self.count(&outcome);
             self.succeeded(&mut purges, &outcome);
@@ -149,6 +167,13 @@ impl Writer {
             tasks.into_iter().partition(|task| matches!(task.task, Task::Purge(..)));
         let lost = tasks.iter().filter(|task| matches!(task.task, Task::Put(_))).count();
         add(&self.shared.counters.lost, lost as u64);
+        let closing = lost > 0 && self.shared.lock().asked.closing;
+        if closing {
+            tracing::warn!(
+                path = %self.shared.options.path.display(), entries = lost,
+                "the store ends before these entries could be written; they will be fetched again"
+            );
+        }
         self.shared.done(&tasks);
         if !purges.is_empty() {
             self.stuck = true;
@@ -171,19 +196,20 @@ impl Writer {
             Failure::Sqlite(error) => error,
         };
         match Fault::of(error) {
-            Fault::Damaged => self.heal(&error.to_string()),
+            Fault::Damaged => self.heal_or_leave(&error.to_string()),
             Fault::Busy => count(&self.shared.counters.busy_writes),
             // It could be written to when it was opened.
             Fault::Disk if self.is_barred() => self.heal(&error.to_string()),
             Fault::Disk | Fault::Other => {
-                if is_full(error) {
-                    self.squeeze();
-                }
-                if !std::mem::replace(&mut self.failing, true) {
+                self.failing = true;
+                if self.outage.replace(Instant::now()).is_none() {
                     tracing::warn!(
                         path = %self.shared.options.path.display(), %error,
                         "cannot write to the store; entries are not kept until it works again"
                     );
+                }
+                if is_full(error) || self.is_disk_full() {
+                    self.squeeze();
                 }
             }
         }
@@ -193,17 +219,11 @@ impl Writer {
     fn is_barred(&self) -> bool {
         self.db.as_ref().is_some_and(|db| db.connection.is_readonly(rusqlite::MAIN_DB).unwrap_or(false))
     }
+}
 
-    /// The disk is full before the limit is reached: brings the log back, which gives room for one transaction, and has
-    /// the next one keep less.
-    fn squeeze(&self) {
-        let Some(db) = &self.db else { return };
-        self.shared.disk.squeeze();
-        let checkpoint = db.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = checkpoint {
-            tracing::debug!(%error, "the log stays as it is on a full disk");
-        }
-    }
+/// Whether it removes everything there is.
+fn is_of_all(task: &Task) -> bool {
+    matches!(task, Task::Purge(purge, _) if purge.selector == Selector::All && purge.mode == PurgeMode::Hard)
 }
 
 fn is_full(error: &rusqlite::Error) -> bool {

@@ -9,11 +9,11 @@ use rusqlite::Connection;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Rows swept in one go at least, a few times a second.
-const LEAST: i64 = 50;
-/// The part of all rows that goes in one go at most: a clock that jumps must not empty the store before somebody sees
-/// it.
-const PART: i64 = 2_000;
+/// The time in which all rows of a store may be swept, at the least: a clock that jumps must not empty it before somebody
+/// sees that.
+const ALL: Duration = Duration::from_secs(1_000);
+/// The longest time for which sweeps that were due are made up.
+const BEHIND: Duration = Duration::from_secs(10);
 /// How long sweeps lie apart.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 /// How long the uses of entries are gathered before they are written.
@@ -77,6 +77,29 @@ fn used_most(gathering: &mut Gathering, most: usize) -> Vec<(u64, (Use, i64))> {
     all
 }
 
+/// How many rows may be swept now: a part of all there are for the time that has passed.
+pub(crate) struct Allowance {
+    /// Parts of a row that were left over.
+    rows: f64,
+    since: Instant,
+}
+
+impl Allowance {
+    pub(crate) fn new() -> Self {
+        Self { rows: 1.0, since: Instant::now() }
+    }
+
+    /// Takes what there is, for a store of `entries`.
+    pub(crate) fn take(&mut self, entries: i64) -> i64 {
+        let passed = self.since.elapsed().min(BEHIND);
+        self.since = Instant::now();
+        self.rows += entries.max(0) as f64 * passed.as_secs_f64() / ALL.as_secs_f64();
+        let whole = self.rows.floor();
+        self.rows -= whole;
+        whole as i64
+    }
+}
+
 /// True when there is something to sweep.
 pub(crate) fn is_due(connection: &Connection, now: i64) -> rusqlite::Result<bool> {
     connection
@@ -86,8 +109,8 @@ pub(crate) fn is_due(connection: &Connection, now: i64) -> rusqlite::Result<bool
 
 impl Transaction<'_> {
     /// Removes some of what nobody will miss.
-    pub(crate) fn sweep(&mut self) -> Result<(), Failure> {
-        let most = (self.totals.entries / PART).max(LEAST);
+    pub(crate) fn sweep(&mut self, allowance: &mut Allowance) -> Result<(), Failure> {
+        let most = allowance.take(self.totals.entries);
         let sql =
             "SELECT seq, id, queue, stored_len, file FROM entry WHERE sweep_at < ? ORDER BY sweep_at LIMIT ?";
         let mut statement = self.connection.prepare_cached(sql)?;

@@ -10,7 +10,7 @@ use crate::open::PAGE;
 use crate::pending::{Numbered, Put, Refresh, Task};
 use crate::rows::{self, Broken, Place, coding};
 use millpond_exchange::{Key, Record, Segments, Timestamp};
-use millpond_store::{MAX_VARIANTS, codec};
+use millpond_store::{MAX_VARIANTS, codec, replaces};
 use rusqlite::Row;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -25,8 +25,16 @@ struct Sibling {
     leaving: Leaving,
     born: i64,
     variant: i64,
+    body_len: u64,
     /// `None` where the row is not what was written.
     record: Option<Record>,
+}
+
+impl Sibling {
+    /// True when an entry with this record and body takes its place.
+    fn is_replaced_by(&self, record: &Record, body_len: u64) -> bool {
+        self.record.as_ref().is_none_or(|own| replaces((record, body_len), (own, self.body_len)))
+    }
 }
 
 /// The column `sweep_at` of an entry fresh until `fresh_until`: from when on nobody will miss it. Without a validator as
@@ -79,9 +87,7 @@ impl Transaction<'_> {
             return Ok(0);
         }
         for sibling in siblings {
-            if sibling.variant == variant
-                && sibling.record.as_ref().is_none_or(|record| entry.record.replaces(record))
-            {
+            if sibling.variant == variant && sibling.is_replaced_by(&entry.record, entry.body_len) {
                 queue = Some(sibling.leaving.queue);
                 self.evictor.replaced(sibling.leaving.id, entry.id);
                 self.delete(sibling.leaving)?;
@@ -110,7 +116,7 @@ impl Transaction<'_> {
 
     fn siblings(&self, place: &Place<'_>) -> rusqlite::Result<Vec<Sibling>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, id, queue, stored_len, file, born, variant, facts FROM entry
+            "SELECT seq, id, queue, stored_len, file, born, variant, facts, body_len FROM entry
              WHERE url = ? AND key_hash = ? AND key IS ?",
         )?;
         let sibling = |row: &Row<'_>| {
@@ -119,6 +125,7 @@ impl Transaction<'_> {
                 leaving: Leaving::of(row)?,
                 born: row.get(5)?,
                 variant: row.get(6)?,
+                body_len: row.get::<_, i64>(8)? as u64,
                 record: record.map(|facts| facts.record),
             })
         };
@@ -195,17 +202,16 @@ impl Transaction<'_> {
             self.siblings(&place)?.into_iter().partition(|sibling| sibling.leaving.id == entry.id);
         let Some(this) = this.into_iter().next() else { return Ok(0) };
         for other in others {
-            if other.record.as_ref().is_none_or(|other| record.replaces(other)) {
+            if other.is_replaced_by(record, entry.body_len) {
                 self.delete(other.leaving)?;
             }
         }
         let facts = codec::encode(record, &entry.head, &entry.trailers);
         let stored_at = record.response_time.as_millis();
-        // The lifetime is as long as it was, from now on.
+        let sweep_at = sweep_at(record, refresh.fresh_until, self.shared.options.keep_stale);
         let mut statement = self.connection.prepare_cached(
-            "UPDATE entry SET sweep_at = sweep_at + (?2 - stored_at), fresh_until = fresh_until + (?2 - stored_at),
-             stored_at = ?2, variant = ?3, born = ?4, status = ?5, stale_from = ?6, facts = ?7, facts_sum = ?8
-             WHERE seq = ?1",
+            "UPDATE entry SET stored_at = ?2, variant = ?3, born = ?4, status = ?5, stale_from = ?6, facts = ?7,
+             facts_sum = ?8, fresh_until = ?9, sweep_at = ?10 WHERE seq = ?1",
         )?;
         let seq = this.leaving.seq;
         statement.execute(rusqlite::params![
@@ -217,6 +223,8 @@ impl Transaction<'_> {
             record.stale_from.map(Timestamp::as_millis),
             facts,
             rows::facts_sum(entry.key.as_bytes(), entry.id, &facts),
+            refresh.fresh_until.as_millis(),
+            sweep_at.as_millis(),
         ])?;
         if this.record.is_none_or(|old| old.tags != record.tags || old.groups != record.groups) {
             self.connection.prepare_cached("DELETE FROM label WHERE seq = ?")?.execute([seq])?;

@@ -10,7 +10,7 @@ use crate::support::{
 use crate::witness::{Testimony, Witness};
 use millpond_store::laws::body_of;
 use millpond_store::{Store, StoreError};
-use millpond_store_sqlite::{Health, OpenError, SqliteStore};
+use millpond_store_sqlite::{Health, Inspector, OpenError, SqliteOptions, SqliteStore, verify};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -179,6 +179,83 @@ fn a_full_disk_is_survived_and_used_again_when_there_is_room() {
 }
 
 #[test]
+fn a_store_that_fills_its_own_small_disk_goes_on() {
+    let directory = scratch();
+    let mount = format!("mount -t tmpfs -o size=12m tmpfs \"${DIRECTORY}\"");
+    match with_mount("disk::on_a_disk_of_its_own", directory.path(), &mount) {
+        Some(child) => heard("tmpfs of 12 MiB", child),
+        None => println!("no tmpfs may be mounted here"),
+    }
+}
+
+#[test]
+#[ignore = "run by `a_store_that_fills_its_own_small_disk_goes_on` on a small tmpfs"]
+fn on_a_disk_of_its_own() {
+    let Some(directory) = given_directory() else { return };
+    die_of_any_panic();
+    log::listen();
+    runtime().block_on(fill_and_purge(&directory));
+}
+
+/// Fills the disk with a store that was told of a much larger one, again with what else lies there taking the rest, and
+/// has everything purged by another process.
+async fn fill_and_purge(directory: &Path) {
+    let (clock, ballast) = (Clock::new(), directory.join("ballast"));
+    let kept = SqliteStore::start(options(directory, &clock));
+    let mut number = 0;
+    for full in [false, true] {
+        if full {
+            // To the last byte, whatever the store has left.
+            let mut file = fs::File::create(&ballast).unwrap();
+            while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+        }
+        for _ in 0..600 {
+            number += 1;
+            let length = [200, 9_000, 60_000, 100_000, 300_000][number as usize % 5];
+            let _ = put(&*kept, number, 1, length).await;
+            if number % 50 == 0 {
+                kept.flush().await;
+            }
+        }
+        kept.flush().await;
+        if !full {
+            let age = newest(&*kept, number).await;
+            assert!(age < 100, "what came last is kept: {age} entries ago, {:?}", kept.stats());
+        }
+    }
+    let lines = log::count(directory, "cannot write to the store");
+    assert!(lines <= 2, "an outage is told once: {lines} times");
+    kept.close();
+    // A command that was told to remove everything does so, whatever the disk says.
+    let command = SqliteOptions { upkeep: false, ..options(directory, &clock) };
+    let command = SqliteStore::open(command).unwrap();
+    command
+        .remove(&millpond_exchange::Selector::All, millpond_exchange::PurgeMode::Hard, clock.now())
+        .await
+        .unwrap();
+    command.close();
+    let left = fs::metadata(database(directory)).unwrap().len();
+    assert!(left < 1 << 20 && crate::support::body_files(directory).is_empty(), "{left} bytes are left");
+    fs::remove_file(&ballast).unwrap();
+    let kept = open(directory, &clock);
+    put(&*kept, 1, 2, 9_000).await.unwrap();
+    kept.flush().await;
+    assert!(has(&*kept, 1).await);
+    kept.close();
+    integrity(directory);
+}
+
+/// How many entries ago the newest was stored that is still there.
+async fn newest(kept: &dyn Store, last: u64) -> u64 {
+    for age in 0..last {
+        if has(kept, last - age).await {
+            return age;
+        }
+    }
+    last
+}
+
+#[test]
 fn a_disk_said_to_be_full_is_survived() {
     let (shim, directory) = (Shim::build(), scratch());
     heard("shim", shim.around("disk::on_a_disk_said_to_be_full", directory.path()));
@@ -274,6 +351,22 @@ fn in_a_read_only_directory() {
     let refused = SqliteStore::open(options(&cache, &clock)).err().unwrap();
     tell(&format!("refused: {refused}"));
     runtime().block_on(async {
+        // What is there can be looked at all the same.
+        let remount = |how: &str| {
+            let done = Command::new("mount").args(["-o", how]).arg(&cache).status().unwrap();
+            assert!(done.success());
+        };
+        remount("remount,bind,rw");
+        let kept = open(&cache, &clock);
+        put(&*kept, 1, 1, 3_000).await.unwrap();
+        put(&*kept, 2, 1, 300_000).await.unwrap();
+        kept.close();
+        drop(kept);
+        remount("remount,bind,ro");
+        let found = verify(&database(&cache), false, clock.now(), &mut |_, _| {}).unwrap();
+        assert_eq!((found.entries, found.files, found.findings), (2, 1, Vec::new()));
+        assert_eq!(Inspector::open(database(&cache)).unwrap().totals(clock.now()).unwrap().entries, 2);
+
         let kept = SqliteStore::start(options(&cache, &clock));
         down_and_back(&cache, &clock, &kept, &Testimony::default(), || {
             let mended = Command::new("mount").args(["-o", "remount,bind,rw"]).arg(&cache).status().unwrap();

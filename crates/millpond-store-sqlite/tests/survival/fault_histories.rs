@@ -9,7 +9,7 @@ use crate::support::{
 use crate::witness::{Testimony, Witness};
 use bytes::Bytes;
 use millpond_exchange::{PurgeMode, Selector};
-use millpond_store::laws::{body_of, entry, head};
+use millpond_store::laws::{UNTIL, body_of, entry, head};
 use millpond_store::{Store, StoreError};
 use millpond_store_sqlite::{Health, SqliteStore};
 use std::fs::File;
@@ -100,7 +100,7 @@ impl History {
         let Ok(found) = witness.variants(&numbered(number)).await else { return };
         for entry in found.entries.iter() {
             let epoch = witness.epoch();
-            let fresh = witness.refresh(entry, versioned(1_000, tags), head("fresh"), epoch).await;
+            let fresh = witness.refresh(entry, versioned(1_000, tags), head("fresh"), UNTIL, epoch).await;
             Self::allowed("refresh", fresh);
         }
     }

@@ -52,6 +52,12 @@ pub fn listen() {
 
 /// Whether a warning with this text names a file in `directory`.
 pub fn told(directory: &Path, text: &str) -> bool {
+    count(directory, text) > 0
+}
+
+/// How many warnings with this text name a file in `directory`.
+pub fn count(directory: &Path, text: &str) -> usize {
     let directory = directory.to_string_lossy();
-    LINES.lock().unwrap().iter().any(|line| line.contains(&*directory) && line.contains(text))
+    let lines = LINES.lock().unwrap();
+    lines.iter().filter(|line| line.contains(&*directory) && line.contains(text)).count()
 }

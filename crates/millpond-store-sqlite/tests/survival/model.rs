@@ -7,7 +7,7 @@ use crate::support::{
 };
 use bytes::Bytes;
 use millpond_exchange::{Fields, PurgeMode, Record, Selector, Timestamp, VarySelector};
-use millpond_store::laws::{body_of, entry, head};
+use millpond_store::laws::{UNTIL, body_of, entry, head};
 use millpond_store::{Entry, Store, StoreError, Writer, covers};
 use millpond_store_sqlite::{SqliteOptions, SqliteStore};
 use proptest::collection::vec;
@@ -233,12 +233,8 @@ impl World {
         self.versions += 1;
         let boxed = |names: &[usize]| names.iter().map(|name| Box::from(TAGS[*name])).collect();
         let vary = VarySelector { name: "x-slot".into(), value: Some([given.slot.1].into()) };
-        let record = Record {
-            vary: [vary].into(),
-            tags: boxed(&given.tags),
-            groups: boxed(&given.groups),
-            ..versioned(self.versions, &[])
-        };
+        let record = Record { vary: [vary].into(), ..versioned(self.versions, &[]) }
+            .with_rare(|rare| (rare.tags, rare.groups) = (boxed(&given.tags), boxed(&given.groups)));
         (record, content(given.slot.0, self.versions, given.length, given.text).into())
     }
 
@@ -325,9 +321,9 @@ impl World {
     async fn refresh(&mut self, slot: Slot, tags: &[usize]) {
         let Some(found) = self.found(slot).await else { return };
         let tags = tags.iter().map(|name| Box::from(TAGS[*name])).collect();
-        let record = Record { tags, stale_from: None, ..found.record.clone() };
+        let record = Record { stale_from: None, ..found.record.clone() }.with_rare(|rare| rare.tags = tags);
         let epoch = self.store.epoch();
-        let fresh = self.store.refresh(&found, record.clone(), head("fresh"), epoch).await.unwrap();
+        let fresh = self.store.refresh(&found, record.clone(), head("fresh"), UNTIL, epoch).await.unwrap();
         assert_eq!(fresh.id, found.id);
         let body = self.slots[&slot].last().unwrap().body.clone();
         self.keep(slot, record, body);
@@ -367,10 +363,14 @@ impl World {
                 let covered = covers(selector, &key, &item.record);
                 let refreshes = left.iter().any(|other| other.record.etag == item.record.etag);
                 if gone.contains(&item.record.etag) || covered && refreshes {
+                    gone.push(item.record.etag);
                     continue;
                 }
+                if covered {
+                    // And what waits to take its place is not stored.
+                    gone.push(item.record.etag.clone());
+                }
                 if covered && hard {
-                    gone.push(item.record.etag);
                     continue;
                 }
                 if covered {

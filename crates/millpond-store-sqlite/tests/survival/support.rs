@@ -143,11 +143,9 @@ pub fn numbered(number: u64) -> Key {
 
 /// A record with the version in its entity tag, and tags to purge it by.
 pub fn versioned(version: u64, tags: &[&str]) -> Record {
-    Record {
-        etag: Some(format!("\"{version}\"").into_bytes().into()),
-        tags: tags.iter().map(|tag| Box::from(*tag)).collect(),
-        ..record(DATED)
-    }
+    let etag = format!("\"{version}\"").into_bytes();
+    Record { etag: Some(etag.into()), ..record(DATED) }
+        .with_rare(|rare| rare.tags = tags.iter().map(|tag| Box::from(*tag)).collect())
 }
 
 /// The version an entry says it is.

@@ -212,6 +212,7 @@ impl Store for Witness {
         entry: &'a Arc<Entry>,
         record: Record,
         head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
         Box::pin(async move {
@@ -219,7 +220,7 @@ impl Store for Witness {
                 known.records.push(record.clone());
                 known.stale_by = None;
             }
-            let refreshed = self.inner.refresh(entry, record, head, epoch).await;
+            let refreshed = self.inner.refresh(entry, record, head, fresh_until, epoch).await;
             self.testimony.note(&refreshed);
             if let Ok(fresh) = &refreshed
                 && fresh.id != entry.id
@@ -403,9 +404,10 @@ mod liars {
             entry: &'a Arc<Entry>,
             record: Record,
             head: ResponseHead,
+            fresh_until: Timestamp,
             epoch: Epoch,
         ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
-            self.0.refresh(entry, record, head, epoch)
+            self.0.refresh(entry, record, head, fresh_until, epoch)
         }
 
         fn remove<'a>(

@@ -110,13 +110,19 @@ fn the_directory_may_be_moved_while_a_body_is_written() {
 fn what_dead_processes_left_is_removed_and_what_living_ones_write_is_not() {
     let (parent, bodies) = bodies();
     let tmp = bodies.dir().join("tmp");
-    let (dead, bare, empty) = (tmp.join("dead"), tmp.join("bare"), tmp.join("empty"));
-    for dir in [&dead, &bare, &empty] {
+    let [dead, bare, empty, mixed] = ["d", "b", "e", "1"].map(|digit| tmp.join(digit.repeat(32)));
+    let foreign = tmp.join("foreign");
+    for dir in [&dead, &bare, &empty, &mixed, &foreign] {
         fs::create_dir(dir).expect("a directory");
     }
     fs::write(dead.join("lock"), b"").expect("it writes");
     fs::write(dead.join("0".repeat(32)), b"torn").expect("it writes");
-    fs::create_dir(dead.join("deeper")).expect("a directory");
+    fs::create_dir_all(mixed.join("0".repeat(32)).join("deeper")).expect("a directory");
+    let strange = [mixed.join("notes"), foreign.join("0".repeat(32)), foreign.join("notes")];
+    for file in &strange {
+        fs::write(file, b"precious").expect("it writes");
+    }
+    fs::write(mixed.join("2".repeat(32)), b"torn").expect("it writes");
     fs::write(bare.join("0".repeat(32)), b"torn").expect("it writes");
     let outside = parent.path().join("outside");
     fs::create_dir(&outside).expect("a directory");
@@ -129,6 +135,9 @@ fn what_dead_processes_left_is_removed_and_what_living_ones_write_is_not() {
     // Another process begins: locks are those of open files, so it need not be another process here.
     let other = Bodies::open(bodies.dir().to_owned()).expect("it opens");
     assert!(!dead.exists() && !bare.exists() && !empty.exists());
+    // What is not of our form is somebody else's.
+    assert!(strange.iter().all(|file| file.exists()) && mixed.join("0".repeat(32)).join("deeper").exists());
+    assert!(!mixed.join("2".repeat(32)).exists() && !foreign.join("lock").exists());
     assert!(outside.join("precious").exists() && tmp.join("file").exists());
     let mut second = other.create(false, ID).expect("it begins");
     second.write(&noise(CHUNK)).expect("it writes");
@@ -139,6 +148,31 @@ fn what_dead_processes_left_is_removed_and_what_living_ones_write_is_not() {
     let kept = [writer, second].map(|writer| writer.finish().expect("it finishes"));
     for kept in &kept {
         assert!(read(&third, kept, ID).expect("it reads") == noise(CHUNK));
+    }
+}
+
+#[test]
+fn a_link_in_place_of_a_directory_is_not_followed() {
+    for tmp_only in [false, true] {
+        let (parent, bodies) = bodies();
+        let (outside, dir) = (parent.path().join("outside"), bodies.dir().to_owned());
+        drop(bodies);
+        let shape = "a".repeat(32);
+        let precious = [outside.join("tmp").join(&shape), outside.join("aa"), outside.join(&shape)];
+        for dir in &precious {
+            fs::create_dir_all(dir).expect("a directory");
+            fs::write(dir.join(&shape), b"precious").expect("it writes");
+        }
+        let link = if tmp_only { dir.join("tmp") } else { dir.clone() };
+        fs::remove_dir_all(&link).expect("it goes");
+        std::os::unix::fs::symlink(&outside, &link).expect("a link");
+        let told = Bodies::open(dir.clone()).err().expect("it is refused").to_string();
+        assert!(told.contains("symbolic link") && told.contains(&*link.to_string_lossy()), "{told}");
+        let at = Bodies::at(dir);
+        assert!(at.remove_dead().is_err() && at.create(false, ID).is_err());
+        assert!(at.sweep_orphans(100, std::time::SystemTime::UNIX_EPOCH, |_| Ok(false)).is_err());
+        assert!(precious.iter().all(|dir| dir.join(&shape).exists()));
+        assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 3);
     }
 }
 
