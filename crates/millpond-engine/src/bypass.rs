@@ -20,7 +20,7 @@ impl<O: Origin> Engine<O> {
         exchange: Exchange,
         forwarded: Forwarded,
     ) -> Result<Answer, EngineError> {
-        let Exchange { head, body, context, interim, client_scheme, pass, .. } = exchange;
+        let Exchange { head, body, context, interim, client_scheme, client_host, pass, .. } = exchange;
         let request = head.clone();
         let request_time = self.now();
         let purges = self.shared.purges();
@@ -38,7 +38,8 @@ impl<O: Origin> Engine<O> {
             let epoch = self.shared.store.epoch();
             let purges = purges + own_purges;
             if self.shared.purges() == purges {
-                let key = key_of(target_of(&request, client_scheme), &context).to_key();
+                let target = target_of(&request, client_scheme);
+                let key = self.posted_key(target, &context, client_host.as_deref());
                 let posted = Posted { request, response, times, key, epoch, purges };
                 let answer = self.store_posted(posted, &context, forwarded).await;
                 return answer.ok_or_else(|| self.error(abandoned(), forwarded));
@@ -76,7 +77,7 @@ impl<O: Origin> Engine<O> {
 fn passed_on(mut response: OriginResponse, method: &Method, forwarded: Forwarded) -> Answer {
     millpond_policy::remove_own_fields(&mut response.head.fields);
     // The content that HEAD leaves out still has a length (RFC 9110 section 9.3.2).
-    let announce = if *method == Method::HEAD { length(&response.head.fields) } else { None };
+    let announce = if *method == Method::HEAD { content_length(&response.head.fields) } else { None };
     let status = forwarded.answered(response.head.status.as_u16());
     Answer {
         head: AnswerHead::Own(response.head),
@@ -89,13 +90,14 @@ fn passed_on(mut response: OriginResponse, method: &Method, forwarded: Forwarded
     }
 }
 
-fn target_of(request: &RequestHead, client_scheme: Option<Scheme>) -> Target<'_> {
+/// The target of a request as the store has it.
+pub(crate) fn target_of(request: &RequestHead, client_scheme: Option<Scheme>) -> Target<'_> {
     let (authority, path_and_query) = (&*request.authority, &*request.path_and_query);
     Target { scheme: request.scheme, authority, path_and_query, client_scheme }
 }
 
 /// Content-Length, where it is one number.
-fn length(fields: &Fields) -> Option<u64> {
+pub(crate) fn content_length(fields: &Fields) -> Option<u64> {
     let mut lines = fields.get_all("content-length");
     let line = lines.next().filter(|line| lines.next().is_none() && line.iter().all(u8::is_ascii_digit))?;
     std::str::from_utf8(line).ok()?.parse().ok()

@@ -72,10 +72,16 @@ pub(crate) struct Content {
     bytes: Bytes,
     /// What the key has of it.
     pub(crate) digest: [u8; 32],
-    _share: Share,
+    _share: Option<Share>,
 }
 
 impl Content {
+    /// Content that goes with `fields` and is held for nobody: that of a request which is only talked about.
+    pub(crate) fn unshared(fields: &Fields, bytes: Bytes) -> Self {
+        let digest = millpond_policy::content_digest(fields, &bytes);
+        Self { bytes, digest, _share: None }
+    }
+
     /// As a body, as often as it is needed.
     pub(crate) fn body(&self) -> Body {
         Body::from_bytes(self.bytes.clone())
@@ -133,9 +139,7 @@ impl Reading {
     }
 
     fn content(self, fields: &Fields) -> Content {
-        let bytes = self.bytes.freeze();
-        let digest = millpond_policy::content_digest(fields, &bytes);
-        Content { bytes, digest, _share: self.share }
+        Content { _share: Some(self.share), ..Content::unshared(fields, self.bytes.freeze()) }
     }
 
     /// The body as it was before it was read.
@@ -151,6 +155,13 @@ impl Reading {
     }
 }
 
+/// False for a POST that a route keeps answers to GraphQL queries for, and whose content is something else.
+pub(crate) fn may_be_kept(exchange: &Exchange, content: &[u8]) -> bool {
+    let graphql =
+        exchange.head.method == Method::POST && exchange.context.content_keys.post == CachePost::Graphql;
+    !graphql || millpond_policy::is_graphql_query(&exchange.head, content)
+}
+
 impl<O: Origin> Engine<O> {
     /// Answers a request whose content is part of its key.
     pub(crate) async fn handle_with_content(
@@ -164,17 +175,18 @@ impl<O: Origin> Engine<O> {
         let content = match collect(&self.shared, body, &exchange.head.fields, keys.limit).await {
             Collected::Content(content) => content,
             Collected::Refused(body) => {
-                return self.pass_by(Exchange { body, ..exchange }, passed(Reason::KeyBody)).await;
+                let exchange = Exchange { body, ..exchange };
+                return self.pass_by(exchange, &facts, passed(Reason::KeyBody)).await;
             }
             Collected::Failed(error) => {
                 self.shared.counters.errors.add();
                 return Err(EngineError::Request(error));
             }
         };
-        let graphql = exchange.head.method == Method::POST && keys.post == CachePost::Graphql;
-        if graphql && !millpond_policy::is_graphql_query(&exchange.head, &content.bytes) {
+        if !may_be_kept(&exchange, &content.bytes) {
             let body = content.body();
-            return self.pass_by(Exchange { body, ..exchange }, passed(Reason::NotAGraphqlQuery)).await;
+            let exchange = Exchange { body, ..exchange };
+            return self.pass_by(exchange, &facts, passed(Reason::NotAGraphqlQuery)).await;
         }
         let asked = Asked { content: Some(content), ..Asked::from(exchange) };
         self.look_up(asked, &facts.keyed_by_content()).await

@@ -106,6 +106,10 @@ pub struct Exchange {
     pub upgrade: bool,
     /// As [`Target::client_scheme`].
     pub client_scheme: Option<Scheme>,
+    /// The host that the client names, in normal form, where it is not the target's: an origin is told of it with a POST and
+    /// the like, and not with a request whose answer everybody may get. What it answers then is kept for those who name the
+    /// same host.
+    pub client_host: Option<Box<str>>,
     /// Who wants to hear of 1xx responses.
     pub interim: Option<InterimSink>,
 }
@@ -116,6 +120,8 @@ pub(crate) struct Asked {
     pub head: RequestHead,
     pub context: Arc<Context>,
     pub client_scheme: Option<Scheme>,
+    /// As [`Exchange::client_host`].
+    pub client_host: Option<Box<str>>,
     pub interim: Option<InterimSink>,
     /// The content, where it is part of the key.
     pub content: Option<Arc<Content>>,
@@ -123,7 +129,7 @@ pub(crate) struct Asked {
 
 impl From<Exchange> for Asked {
     fn from(exchange: Exchange) -> Self {
-        let Exchange { head, context, client_scheme, interim, .. } = exchange;
-        Self { head, context, client_scheme, interim, content: None }
+        let Exchange { head, context, client_scheme, client_host, interim, .. } = exchange;
+        Self { head, context, client_scheme, client_host, interim, content: None }
     }
 }

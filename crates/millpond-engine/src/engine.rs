@@ -2,16 +2,17 @@
 
 use crate::clock::Clock;
 use crate::content::Holding;
+use crate::context::Context;
 use crate::counters::Counters;
 use crate::fill::FillTable;
 use crate::origin::{Origin, OriginError, OriginRequest, OriginResponse};
-use crate::search::SearchRules;
+use crate::search::{SearchRules, Stated};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use millpond_exchange::{Key, PurgeMode, Selector, Timestamp};
+use millpond_exchange::{Key, PurgeMode, Record, Selector, Timestamp};
 use millpond_store::{Above, Store as _, StoreError, Tiered};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub(crate) search: SearchRules,
     /// Content of requests that is held for their keys.
     pub(crate) holding: Holding,
+    /// Whether there may be answers to POST that are kept for those who name a host: most caches never have any.
+    pub(crate) keeps_for_hosts: AtomicBool,
     /// Purges so far, whoever asked for them.
     purges: AtomicU64,
     /// When the log was last told of a failing store, milliseconds since 1970.
@@ -39,6 +42,10 @@ pub struct Shared {
 /// How many invalidations are seen to their end by a task each.
 const INVALIDATIONS: usize = 64;
 
+/// At how many stored responses of a path an invalidation looks for rules of No-Vary-Search: a client waits for it. Where there
+/// are more, all of the path is invalidated, unless the rule is known.
+const LOOKED_AT: usize = 256;
+
 /// How often the log is told that the store fails.
 const FAILURE_TOLD_EVERY: Duration = Duration::from_secs(10);
 
@@ -46,13 +53,15 @@ impl Shared {
     /// An engine's common part over `store`, told the time by `clock`.
     pub fn new(store: Tiered, clock: Arc<dyn Clock>) -> Arc<Self> {
         let counters = Counters::default();
-        let search = SearchRules::new(store.below().is_some());
+        // What was stored before may be for those who name a host.
+        let stored = store.below().is_some();
         let shared = Arc::new(Self {
             store,
             counters,
             clock,
             fills: FillTable::default(),
-            search,
+            search: SearchRules::default(),
+            keeps_for_hosts: AtomicBool::new(stored),
             holding: Holding::default(),
             purges: AtomicU64::new(0),
             failure_told: AtomicI64::new(i64::MIN / 2),
@@ -88,9 +97,20 @@ impl Shared {
     /// # Errors
     /// As [`millpond_store::Store::remove`].
     pub async fn purge(&self, selector: &Selector, mode: PurgeMode) -> Result<u64, StoreError> {
+        self.purge_looking_at(selector, mode, usize::MAX).await
+    }
+
+    /// Purges as [`Shared::purge`] does, and looks at `most` stored responses for rules of No-Vary-Search.
+    async fn purge_looking_at(
+        &self,
+        selector: &Selector,
+        mode: PurgeMode,
+        most: usize,
+    ) -> Result<u64, StoreError> {
         // Before the rules are looked at: a fill that brings one after that finds that this has changed.
         self.purges.fetch_add(1, Ordering::SeqCst);
-        let others = self.search.also_covered(selector);
+        let stated = Stated::in_store(&self.store, selector, most);
+        let others = self.search.also_covered(selector, &stated);
         if others.is_empty() {
             return self.purge_one(selector, mode).await;
         }
@@ -121,7 +141,7 @@ impl Shared {
         let shared = Arc::clone(self);
         let mut purging = Box::pin(async move {
             let _one = Invalidating::of(&shared);
-            match shared.purge(&selector, PurgeMode::Hard).await {
+            match shared.purge_looking_at(&selector, PurgeMode::Hard, LOOKED_AT).await {
                 Ok(count) => shared.counters.invalidated.add_n(count),
                 Err(error) => shared.store_failed(&error),
             }
@@ -166,7 +186,8 @@ impl Above for Shared {
     fn purged(&self, selector: &Selector, mode: PurgeMode, now: Timestamp) {
         self.purges.fetch_add(1, Ordering::SeqCst);
         self.fills.part_with(selector);
-        for more in self.search.also_covered(selector) {
+        // Who purged has looked at what is stored, and names what else it found there.
+        for more in self.search.also_covered(selector, &Stated::NONE) {
             // Once begun it is done, without anyone waiting for it.
             let _ = self.store.remove(&more, mode, now).now_or_never();
             self.fills.part_with(&more);
@@ -198,6 +219,13 @@ impl<O: Origin> Engine<O> {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.shared.now()
+    }
+
+    /// Until when `record`, stored now, is fresh: what stores are told of it.
+    pub(crate) fn fresh_until(&self, record: &Record, context: &Context) -> Timestamp {
+        let now = self.now();
+        let ttl = millpond_policy::time_to_live(record, now, &context.profile);
+        now.saturating_add(Duration::from_secs(u64::try_from(ttl).unwrap_or(0)))
     }
 
     pub(crate) async fn fetch(&self, request: OriginRequest) -> Result<OriginResponse, OriginError> {

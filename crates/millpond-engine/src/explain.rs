@@ -4,30 +4,39 @@
 
 mod change;
 mod kept;
+mod question;
+mod sought;
 
 pub use change::Change;
 pub use kept::{Kept, kept};
+pub use sought::{Equivalent, Sought};
 
-use crate::context::{Asked, Context, Exchange};
-use crate::fill::task::Plan;
-use crate::handle::{self, Found, told_of};
-use crate::hit::key_of;
-use crate::language;
-use crate::part::{Needed, forwarded_for_part, needed, usable_parts, usable_together};
-use crate::told::Forwarded;
-use millpond_exchange::{Key, Method, RequestHead, Timestamp, VarySelector};
-use millpond_policy::{
-    CacheStatus, Forward, Lifetime, Reason, RequestFacts, RequestFlags, StaleCause, Verdict,
-};
-use millpond_store::{Entry, Epoch, Variants};
+use millpond_exchange::{Key, RequestHead, StatusCode, Timestamp, VarySelector};
+use millpond_policy::{CacheStatus, Forward, LanguageFit, Lifetime, Reason, Verdict};
+use millpond_store::{Entry, Variants};
+use question::{Decided, Question};
 use std::sync::Arc;
-use std::time::Duration;
+
+/// What is stored for a request.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Under its own key.
+    pub own: Variants,
+    /// Under the key of the URL that stands for its own ([`Sought::equivalent`]), and that key.
+    pub equivalent: Option<(Key, Variants)>,
+    /// Under [`Sought::key_for_host`].
+    pub for_host: Variants,
+}
 
 /// What would become of a request.
 #[derive(Clone, Debug)]
 pub struct Explained {
     /// The key it is looked up by.
     pub key: Key,
+    /// The key of the URL that stands for its own (No-Vary-Search), where that is what `variants` are stored under.
+    pub equivalent: Option<Key>,
+    /// What `variants` has is kept for those who name the same host as the client ([`Sought::key_for_host`]).
+    pub for_host: bool,
     /// Each response stored under the key, in the order of the list.
     pub variants: Vec<Variant>,
     /// What would be done.
@@ -49,6 +58,10 @@ pub enum Decision {
         index: usize,
         /// Fresh, or stale and why that is allowed.
         verdict: Verdict,
+        /// The status of the answer: a stored 200 may answer as 206, 304 or 416.
+        answer: StatusCode,
+        /// It was fetched for another Accept-Language, and suits all the same.
+        language: Option<LanguageFit>,
     },
     /// The origin is asked.
     Fetch(Box<Fetch>),
@@ -71,6 +84,10 @@ pub struct Fetch {
     pub validates: Option<usize>,
     /// The whole is fetched besides, and nobody waits for it.
     pub whole_behind: bool,
+    /// A successful answer makes what is stored of the URL invalid (RFC 9111 section 4.4).
+    pub invalidates: bool,
+    /// The answer may be kept for GET, where it says that it is one to that (RFC 9110 section 9.3.3).
+    pub for_get: bool,
 }
 
 /// A stored response, as a request sees it.
@@ -94,6 +111,8 @@ pub struct Variant {
     pub unreachable: Option<Reason>,
     /// Why it would serve if the origin answered 503 now, if it would.
     pub failing: Option<Reason>,
+    /// Why it would serve if the origin took longer than `stale_when_slow` allows, where that is set and if it would.
+    pub slow: Option<Reason>,
 }
 
 impl Variant {
@@ -112,185 +131,33 @@ pub struct Matched {
     pub matches: bool,
 }
 
-/// The key by which `exchange` is looked up.
-pub fn key_for(exchange: &Exchange) -> Key {
-    let head = &exchange.head;
-    let target = crate::Target {
-        scheme: head.scheme,
-        authority: &head.authority,
-        path_and_query: &head.path_and_query,
-        client_scheme: exchange.client_scheme,
-    };
-    key_of(target, &exchange.context).to_key()
-}
-
-/// What an engine would do with `exchange` at `now`, `stored` being what is stored under its key.
-pub fn explain(exchange: Exchange, stored: &Variants, now: Timestamp) -> Explained {
-    let key = key_for(&exchange);
-    let facts = RequestFacts::of(&exchange.head);
-    let bypass = handle::bypass_reason(&exchange, &facts);
-    let asked = Asked::from(exchange);
-    let question = Question { asked: &asked, facts, key: &key, stored, now };
-    let variants = stored.entries.iter().map(|entry| question.variant(entry)).collect();
+/// What an engine would do with the request at `now`, were nothing stored for it but what it `held`.
+pub fn explain(sought: Sought, held: &Held, now: Timestamp) -> Explained {
+    let Sought { asked, facts, bypass, key, pass } = sought;
+    let question = |stored| Question { asked: &asked, facts, key: &key, stored, pass, now };
+    // As [`crate::Engine::find`] has it.
+    let mut chosen = question(&held.own);
+    let (mut equivalent, mut for_host) = (None, false);
+    if let Some((key, variants)) = held.equivalent.as_ref().filter(|_| bypass.is_none() && !chosen.serves()) {
+        let other = question(variants);
+        if other.selects() || held.own.entries.is_empty() {
+            (chosen, equivalent) = (other, Some(key.clone()));
+        }
+    }
+    if bypass.is_none() && !chosen.serves() {
+        let other = question(&held.for_host);
+        if other.serves() || other.selects() && chosen.stored.entries.is_empty() {
+            (chosen, equivalent, for_host) = (other, None, true);
+        }
+    }
+    let question = chosen;
+    let variants = question.variants();
     let decided = match bypass {
         Some(forwarded) => question.past(forwarded),
         None => question.decide(),
     };
     let Decided { decision, status, plain } = decided;
     let open = !matches!(decision, Decision::Serve { .. }) && bypass.is_none();
-    let changes = if open && !stored.entries.is_empty() { question.changes() } else { Vec::new() };
-    Explained { key, variants, decision, plain, status, changes }
-}
-
-/// A request and what is stored for it.
-struct Question<'a> {
-    asked: &'a Asked,
-    facts: RequestFacts,
-    key: &'a Key,
-    stored: &'a Variants,
-    now: Timestamp,
-}
-
-/// A decision, with what is told of it and what a fetch would send.
-struct Decided {
-    decision: Decision,
-    status: CacheStatus<'static>,
-    plain: RequestHead,
-}
-
-impl Question<'_> {
-    /// The way of [`crate::Engine::handle`], for a request that goes past the store.
-    fn past(&self, forwarded: Forwarded) -> Decided {
-        let plain = self.asked.head.clone();
-        if self.asked.context.profile.offline {
-            let status = Forwarded { reason: Reason::Offline, ..forwarded }.status();
-            return Decided { decision: Decision::Refuse(Reason::Offline), status, plain };
-        }
-        let Forwarded { why, reason } = forwarded;
-        if handle::stays_unanswered(&plain, &self.facts) {
-            return Decided { decision: Decision::Refuse(reason), status: forwarded.status(), plain };
-        }
-        let sent = plain.clone();
-        let fetch = Fetch { why, reason, past: true, sent, validates: None, whole_behind: false };
-        Decided { decision: Decision::Fetch(Box::new(fetch)), status: forwarded.status(), plain }
-    }
-
-    /// The way of [`crate::Engine::handle`], for any other.
-    fn decide(&self) -> Decided {
-        let Self { asked, facts, stored, now, .. } = self;
-        let mut found =
-            handle::judged(asked, facts, self.key.clone(), (*stored).clone(), Epoch::default(), *now);
-        if let Some((decision, status)) = self.served(&found) {
-            return Decided { decision, status, plain: planned(asked, &found).request };
-        }
-        let forwarded = handle::forwarded(asked, &found);
-        if facts.only_if_cached() || asked.context.profile.offline {
-            let (decision, status) = (Decision::Refuse(forwarded.reason), forwarded.status());
-            return Decided { decision, status, plain: planned(asked, &found).request };
-        }
-        if asked.head.method == Method::HEAD {
-            let Forwarded { why, reason } = forwarded;
-            let (sent, plain) = (asked.head.clone(), asked.head.clone());
-            let fetch = Fetch { why, reason, past: false, sent, validates: None, whole_behind: false };
-            return Decided { decision: Decision::Fetch(Box::new(fetch)), status: forwarded.status(), plain };
-        }
-        let Needed { wanted, whole_behind } = needed(asked, facts, &found);
-        found.wanted = wanted;
-        let alone = facts.has(RequestFlags::RANGE) && found.wanted.is_for_one();
-        let forwarded = if alone { forwarded_for_part(&found.wanted, forwarded) } else { forwarded };
-        self.fetched(&found, forwarded, whole_behind)
-    }
-
-    /// The stored response that answers, if one does.
-    fn served(&self, found: &Found) -> Option<(Decision, CacheStatus<'static>)> {
-        let told = |entry: &Arc<Entry>, verdict: Verdict| {
-            let (_, status) = told_of(&verdict)?;
-            Some((Decision::Serve { index: self.index(entry), verdict }, status))
-        };
-        if let Some(served) = found.entry.as_ref().and_then(|entry| told(entry, found.verdict)) {
-            return Some(served);
-        }
-        if let Some((entry, fit)) = language::chosen(self.asked, &self.facts, found, self.now) {
-            let ttl = millpond_policy::time_to_live(&entry.record, self.now, &self.asked.context.profile);
-            let verdict = Verdict::Fresh { ttl };
-            let status = language::told_of_language(ttl, fit);
-            return Some((Decision::Serve { index: self.index(&entry), verdict }, status));
-        }
-        let parts = usable_parts(self.asked, &self.facts, found, self.now);
-        // Several parts that have it together answer as the oldest of them would.
-        let together = || {
-            let parts = usable_together(self.asked, &self.facts, found, self.now)?;
-            told(&parts.oldest, parts.verdict)
-        };
-        parts.iter().find_map(|(part, verdict)| told(part, *verdict)).or_else(together)
-    }
-
-    fn fetched(&self, found: &Found, forwarded: Forwarded, whole_behind: bool) -> Decided {
-        let plan = planned(self.asked, found);
-        let rest = plan.for_rest();
-        let conditional = if rest.is_some() { None } else { plan.conditional() };
-        let confirmed = plan.selected.filter(|_| conditional.is_some()).map(|index| &plan.stored[index]);
-        let validates = confirmed.map(|entry| self.index(entry));
-        let sent = rest.or(conditional).unwrap_or_else(|| plan.request.clone());
-        let Forwarded { why, reason } = forwarded;
-        let fetch = Fetch { why, reason, past: false, sent, validates, whole_behind };
-        let (decision, status) = (Decision::Fetch(Box::new(fetch)), forwarded.status());
-        Decided { decision, status, plain: plan.request }
-    }
-
-    /// The place of an entry of the list.
-    fn index(&self, entry: &Arc<Entry>) -> usize {
-        self.stored.entries.iter().position(|other| Arc::ptr_eq(other, entry)).unwrap_or_default()
-    }
-
-    fn variant(&self, entry: &Arc<Entry>) -> Variant {
-        let (record, facts, now) = (&entry.record, &self.facts, self.now);
-        let profile = &self.asked.context.profile;
-        let ttl = millpond_policy::time_to_live(record, now, profile);
-        let lifetime = millpond_policy::freshness_lifetime(record, profile);
-        let turns = u64::try_from(ttl).ok().filter(|ttl| *ttl > 0 && lifetime.secs < u32::MAX);
-        let at = |secs| now.saturating_add(Duration::from_secs(secs));
-        let on_error = |cause| millpond_policy::stale_on_error(record, facts, now, profile, cause);
-        Variant {
-            selectors: record.vary.iter().map(|selector| self.matched(entry, selector)).collect(),
-            age: millpond_policy::current_age(record, now),
-            lifetime,
-            ttl,
-            verdict: millpond_policy::reuse(record, facts, now, profile),
-            when_stale: turns.map(|secs| millpond_policy::reuse(record, facts, at(secs), profile)),
-            unreachable: on_error(StaleCause::Unreachable),
-            failing: on_error(StaleCause::Status(503)),
-            entry: Arc::clone(entry),
-        }
-    }
-
-    /// Whether the request has the value of one selector: that of a record that varies on nothing else.
-    fn matched(&self, entry: &Entry, selector: &VarySelector) -> Matched {
-        let mut alone = entry.record.clone();
-        alone.vary = Box::new([selector.clone()]);
-        let matches = millpond_policy::selects(&alone, &self.asked.head.fields);
-        Matched { stored: selector.clone(), matches }
-    }
-
-    /// The options that would make a stored response answer: each is tried.
-    fn changes(&self) -> Vec<Change> {
-        let statuses: Vec<u16> = self.stored.entries.iter().map(|entry| entry.record.status).collect();
-        change::that_help(&self.asked.context.profile, &statuses, |profile| {
-            let context = Context { profile, ..Context::clone(&self.asked.context) };
-            let asked = Asked {
-                head: self.asked.head.clone(),
-                context: Arc::new(context),
-                client_scheme: self.asked.client_scheme,
-                interim: None,
-                content: self.asked.content.clone(),
-            };
-            let Self { facts, key, stored, now, .. } = *self;
-            let other = Question { asked: &asked, facts, key, stored, now };
-            matches!(other.decide().decision, Decision::Serve { .. })
-        })
-    }
-}
-
-fn planned(asked: &Asked, found: &Found) -> Plan {
-    handle::planned(asked, found, None, false, Epoch::default())
+    let changes = if open && !variants.is_empty() { question.changes() } else { Vec::new() };
+    Explained { key: key.clone(), equivalent, for_host, variants, decision, plain, status, changes }
 }

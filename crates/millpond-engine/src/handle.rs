@@ -12,7 +12,7 @@ use crate::search::{self, Equivalent};
 use crate::serve::{Story, from_below, from_entry};
 use crate::told::{self, Forwarded};
 use millpond_exchange::{Key, Method, RequestHead, ResponseHead, Timestamp, VarySelector};
-use millpond_policy::{CacheStatus, Forward, Reason, RequestFacts, RequestFlags, Verdict};
+use millpond_policy::{CacheStatus, Forward, MethodClass, Reason, RequestFacts, RequestFlags, Verdict};
 use millpond_store::{Entry, Epoch, Store as _, StoreError, Variants};
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub(crate) struct Found {
     pub key: Key,
     /// The key under which it waits for others: its own, or that of the URL which stands for its own (No-Vary-Search).
     pub place: Key,
+    /// The key this was found under, where that is the one of answers kept for those who name a host.
+    pub for_host: Option<Key>,
     pub variants: Variants,
     /// The entry that fits, if one does.
     pub entry: Option<Arc<Entry>>,
@@ -35,7 +37,7 @@ pub(crate) struct Found {
 
 impl Found {
     /// True when the verdict lets the entry answer as it is.
-    fn serves(&self) -> bool {
+    pub(crate) fn serves(&self) -> bool {
         told_of(&self.verdict).is_some()
     }
 
@@ -48,7 +50,7 @@ impl Found {
 
     /// True when a response with this head, stored under `stored`, is one for the URL that is asked for.
     pub(crate) fn is_answered_by(&self, stored: &Key, head: &ResponseHead) -> bool {
-        search::answers(stored, head, &self.key)
+        self.for_host.as_ref() == Some(stored) || search::answers(stored, head, &self.key)
     }
 
     fn why_fetched(&self) -> Reason {
@@ -75,10 +77,7 @@ impl<O: Origin> Engine<O> {
         self.shared.counters.requests.add();
         let facts = RequestFacts::of(&exchange.head);
         if let Some(forwarded) = bypass_reason(&exchange, &facts) {
-            if stays_unanswered(&exchange.head, &facts) {
-                return Err(self.not_cached(forwarded));
-            }
-            return self.pass_by(exchange, forwarded).await;
+            return self.pass_by(exchange, &facts, forwarded).await;
         }
         if exchange.context.keys_content(&exchange.head.method) {
             return Box::pin(self.handle_with_content(exchange, facts)).await;
@@ -89,8 +88,12 @@ impl<O: Origin> Engine<O> {
     pub(crate) async fn pass_by(
         self: &Arc<Self>,
         exchange: Exchange,
+        facts: &RequestFacts,
         forwarded: Forwarded,
     ) -> Result<Answer, EngineError> {
+        if stays_unanswered(&exchange.head, facts) {
+            return Err(self.not_cached(forwarded));
+        }
         if exchange.context.profile.offline {
             return Err(self.not_cached(Forwarded { reason: Reason::Offline, ..forwarded }));
         }
@@ -112,7 +115,7 @@ impl<O: Origin> Engine<O> {
     }
 
     /// What is stored for a request: under its own key, else under that of the URL which stands for its own
-    /// (No-Vary-Search).
+    /// (No-Vary-Search), else what is for those who name the same host.
     pub(crate) async fn find(&self, asked: &Asked, facts: &RequestFacts) -> Found {
         let key = key_of_asked(asked);
         let found = self.find_under(asked, facts, key.to_key(), None).await;
@@ -120,16 +123,25 @@ impl<O: Origin> Engine<O> {
             return found;
         }
         // Only now: what was found may have brought the rule.
-        let Some(equivalent) = self.shared.search.equivalent(&key) else { return found };
-        let place = equivalent.key.to_key();
-        let other = self.find_under(asked, facts, place.clone(), Some(&equivalent)).await;
-        let better = if other.entry.is_some() || found.variants.entries.is_empty() { other } else { found };
-        Found { key: key.to_key(), place, ..better }
+        let found = match self.shared.search.equivalent(&key) {
+            Some(equivalent) => {
+                let place = equivalent.key.to_key();
+                let other = self.find_under(asked, facts, place.clone(), Some(&equivalent)).await;
+                let better = other.entry.is_some() || found.variants.entries.is_empty();
+                Found { key: key.to_key(), place, ..if better { other } else { found } }
+            }
+            None => found,
+        };
+        match self.key_for_host(asked) {
+            // In a box: few caches have any.
+            Some(key) if !found.serves() => Box::pin(self.find_for_host(asked, facts, found, key)).await,
+            _ => found,
+        }
     }
 
     /// What is stored under `key`. The tier below is asked only where memory has nothing that may be used as it is:
     /// what memory lacks of a key is older than what it has.
-    async fn find_under(
+    pub(crate) async fn find_under(
         &self,
         asked: &Asked,
         facts: &RequestFacts,
@@ -228,7 +240,10 @@ impl<O: Origin> Engine<O> {
             Err(found) => found,
         };
         let forwarded = forwarded(&asked, &found);
-        if facts.only_if_cached() || asked.context.profile.offline {
+        if asked.context.profile.offline {
+            return Err(self.not_cached(Forwarded { reason: Reason::Offline, ..forwarded }));
+        }
+        if facts.only_if_cached() {
             return Err(self.not_cached(forwarded));
         }
         if asked.head.method == Method::HEAD {
@@ -290,13 +305,27 @@ pub(crate) fn judged(
     epoch: Epoch,
     now: Timestamp,
 ) -> Found {
-    let entry = choose(&variants, &asked.head).map(Arc::clone);
-    let verdict = match &entry {
-        Some(entry) => millpond_policy::reuse(&entry.record, facts, now, &asked.context.profile),
+    let variants = without_withdrawn(variants);
+    let chosen = choose(&variants, &asked.head, facts, now, &asked.context.profile);
+    let (entry, verdict) =
+        chosen.map_or((None, None), |(entry, verdict)| (Some(Arc::clone(entry)), Some(verdict)));
+    let verdict = match verdict {
+        Some(verdict) => verdict,
         None if variants.entries.is_empty() => Verdict::Unusable(Reason::NothingStored),
         None => Verdict::Unusable(Reason::VaryMismatch),
     };
-    Found { place: key.clone(), key, variants, entry, verdict, wanted: Wanted::Whole, epoch }
+    let (place, for_host) = (key.clone(), None);
+    Found { place, key, for_host, variants, entry, verdict, wanted: Wanted::Whole, epoch }
+}
+
+/// `variants` without what the origin has taken back.
+fn without_withdrawn(variants: Variants) -> Variants {
+    let is_kept = |entry: &&Arc<Entry>| !millpond_policy::is_withdrawn(&entry.record);
+    if variants.entries.iter().all(|entry| is_kept(&entry)) {
+        return variants;
+    }
+    let entries = variants.entries.iter().filter(is_kept).cloned().collect();
+    Variants { entries, ..variants }
 }
 
 /// Why a request that nothing stored answers goes to the origin.
@@ -359,22 +388,16 @@ pub(crate) fn forward_of(found: &Found) -> Forward {
     match (&found.entry, &found.verdict) {
         (None, _) if found.variants.entries.is_empty() => Forward::UriMiss,
         (None, _) => Forward::VaryMiss,
-        (Some(_), Verdict::Validate(reason) | Verdict::Unusable(reason)) if is_request_directive(*reason) => {
-            Forward::Request
-        }
+        (Some(_), Verdict::Validate(reason) | Verdict::Unusable(reason)) => Forward::because_of(*reason),
         (Some(_), _) => Forward::Stale,
     }
-}
-
-/// True where the stored response would have done, had the request not asked for more.
-fn is_request_directive(reason: Reason) -> bool {
-    matches!(reason, Reason::RequestNoCache | Reason::RequestMaxAge | Reason::RequestMinFresh)
 }
 
 /// True for a request that goes past the cache and is to be answered from it alone (RFC 9111 section 5.2.1.7). One that is not
 /// safe is meant for the origin whatever it says.
 pub(crate) fn stays_unanswered(head: &RequestHead, facts: &RequestFacts) -> bool {
-    facts.only_if_cached() && head.method.is_safe()
+    // QUERY, too, is safe (RFC 10008 section 2).
+    facts.only_if_cached() && MethodClass::of(&head.method) != MethodClass::Unsafe
 }
 
 /// Why a request goes past the cache, if it does.

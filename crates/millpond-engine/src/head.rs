@@ -1,13 +1,14 @@
 //! HEAD that the store cannot answer: forwarded as it is, and its response updates what is stored (RFC 9111 section 4.3.5).
 
 use crate::answer::{Answer, AnswerHead, EngineError, Outcome};
+use crate::bypass::content_length;
 use crate::context::Asked;
 use crate::engine::Engine;
 use crate::handle::Found;
 use crate::origin::{Origin, OriginRequest};
 use crate::slow::FetchedInTime;
 use crate::told::Forwarded;
-use millpond_exchange::{Record, RequestHead, ResponseHead};
+use millpond_exchange::{Record, RecordFlags, RequestHead, ResponseHead};
 use millpond_policy::{Fate, Freshened, HeadEffect, RequestFacts, StaleCause, Stored, Times};
 use millpond_store::{Epoch, Store as _, StoreError};
 use std::sync::Arc;
@@ -43,7 +44,8 @@ impl<O: Origin> Engine<O> {
         let times = Times { request_time, response_time: self.now() };
         self.update_by_head(&asked, facts, &found, &response.head, times, epoch).await;
         self.shared.counters.misses.add();
-        let announce = announced(&response.head);
+        // The Content-Length a GET would have had.
+        let announce = content_length(&response.head.fields);
         millpond_policy::remove_own_fields(&mut response.head.fields);
         Ok(Answer {
             head: AnswerHead::Own(response.head),
@@ -83,27 +85,29 @@ impl<O: Origin> Engine<O> {
             HeadEffect::Stale(record) => (record, entry.head.clone()),
             HeadEffect::Freshen(freshened) => {
                 let Freshened { record, head, fate, .. } = *freshened;
-                if fate != Fate::Store {
-                    return;
-                }
-                // Its new rule would have it under another key.
-                if self.shared.search.moved(entry, &head.fields, &found.key).is_some() {
-                    let stale_from = Some(times.response_time);
-                    (Record { stale_from, ..entry.record.clone() }, entry.head.clone())
-                } else {
-                    (record, head)
+                match fate {
+                    Fate::Keep(_) => return,
+                    // RFC 9111 section 4.3.5 has these fields update what is stored, which may then not be stored any more.
+                    Fate::Remove(_) => {
+                        let record = millpond_policy::withdrawn(&entry.record, times.response_time);
+                        (record, entry.head.clone())
+                    }
+                    // Its new rule would have it under another key.
+                    Fate::Store if self.shared.search.moved(entry, &head.fields, &found.key).is_some() => {
+                        let stale_from = Some(times.response_time);
+                        let mut record = Record { stale_from, ..entry.record.clone() };
+                        record.flags |= RecordFlags::DISAGREES;
+                        (record, entry.head.clone())
+                    }
+                    Fate::Store => (record, head),
                 }
             }
         };
-        match self.shared.store.refresh(entry, record, head, epoch).await {
+        let until = self.fresh_until(&record, &asked.context);
+        match self.shared.store.refresh(entry, record, head, until, epoch).await {
             // Purged or evicted meanwhile: there is nothing left to update.
             Ok(_) | Err(StoreError::Gone | StoreError::Superseded) => {}
             Err(error) => self.shared.store_failed(&error),
         }
     }
-}
-
-/// The Content-Length a GET would have had.
-fn announced(head: &ResponseHead) -> Option<u64> {
-    head.fields.get_str("content-length")?.parse().ok()
 }

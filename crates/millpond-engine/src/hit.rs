@@ -2,14 +2,16 @@
 //! parsing of what memory holds.
 
 use crate::answer::{Answer, Outcome};
+use crate::bypass::target_of;
 use crate::context::{Asked, Context, Target};
 use crate::engine::Engine;
+use crate::handle::told_of;
 use crate::origin::Origin;
 use crate::search::Equivalent;
 use crate::serve::{Story, from_entry};
 use crate::told;
-use millpond_exchange::{KeyBuf, KeyParts, Method, Record, RequestHead};
-use millpond_policy::{RequestFacts, Verdict};
+use millpond_exchange::{Key, KeyBuf, KeyParts, Method, Record, RequestHead, Timestamp};
+use millpond_policy::{Profile, RequestFacts, Verdict};
 use millpond_store::{Entry, Variants};
 use std::sync::Arc;
 
@@ -20,15 +22,16 @@ pub(crate) fn key_of(target: Target<'_>, context: &Context) -> KeyBuf {
 
 /// The key of a request: with its method and its content, where these belong to it (RFC 10008 section 2.7).
 pub(crate) fn key_of_asked(asked: &Asked) -> KeyBuf {
-    let head = &asked.head;
-    let (authority, path_and_query) = (&*head.authority, &*head.path_and_query);
-    let target =
-        Target { scheme: head.scheme, authority, path_and_query, client_scheme: asked.client_scheme };
-    let parts = key_parts(target, &asked.context);
+    let parts = key_parts(target_of(&asked.head, asked.client_scheme), &asked.context);
     match &asked.content {
-        Some(content) => parts.with_method(&head.method).with_body_digest(&content.digest).to_buf(),
+        Some(content) => parts.with_method(&asked.head.method).with_body_digest(&content.digest).to_buf(),
         None => parts.to_buf(),
     }
+}
+
+/// The key under which an answer to POST lies that is kept for those who name `host` (see [`crate::Exchange::client_host`]).
+pub(crate) fn key_for_host(target: Target<'_>, context: &Context, host: &str) -> Key {
+    key_parts(target, context).with_field("x-forwarded-host", Some(host.as_bytes().into())).to_key()
 }
 
 fn key_parts<'a>(target: Target<'a>, context: &'a Context) -> KeyParts<'a> {
@@ -40,10 +43,29 @@ fn key_parts<'a>(target: Target<'a>, context: &'a Context) -> KeyParts<'a> {
     }
 }
 
-/// The entry of `variants` that fits the request (RFC 9111 section 4.1).
-pub(crate) fn choose<'a>(variants: &'a Variants, request: &RequestHead) -> Option<&'a Arc<Entry>> {
-    let records = variants.entries.iter().map(|entry| &entry.record);
-    millpond_policy::select(records, &request.fields, None).map(|index| &variants.entries[index])
+/// The entry of `variants` that fits the request (RFC 9111 section 4.1), and the verdict on it.
+///
+/// "When more than one suitable response is stored", the most recent is to be used (section 4), and what must be validated
+/// first is not suitable: the newest is passed over where an older one answers without asking the origin.
+pub(crate) fn choose<'a>(
+    variants: &'a Variants,
+    request: &RequestHead,
+    facts: &RequestFacts,
+    now: Timestamp,
+    profile: &Profile,
+) -> Option<(&'a Arc<Entry>, Verdict)> {
+    let entries = &variants.entries;
+    let records = || entries.iter().map(|entry| &entry.record);
+    let newest = &entries[millpond_policy::select(records(), &request.fields, None)?];
+    let verdict = |entry: &Entry| millpond_policy::reuse(&entry.record, facts, now, profile);
+    let found = (newest, verdict(newest));
+    if entries.len() == 1 || told_of(&found.1).is_some() {
+        return Some(found);
+    }
+    let usable: Vec<&Arc<Entry>> =
+        entries.iter().filter(|entry| told_of(&verdict(entry)).is_some()).collect();
+    let other = millpond_policy::select(usable.iter().map(|entry| &entry.record), &request.fields, None);
+    Some(other.map_or(found, |index| (usable[index], verdict(usable[index]))))
 }
 
 /// What a list of entries does for a request on the fast path.
@@ -112,15 +134,14 @@ impl<O: Origin> Engine<O> {
         facts: &RequestFacts,
         context: &Context,
     ) -> Judged {
-        let Some(entry) = choose(variants, head) else { return Judged::Nothing };
+        let now = self.now();
+        let Some((entry, verdict)) = choose(variants, head, facts, now, &context.profile) else {
+            return Judged::Nothing;
+        };
         if varies_on_rewritten(&entry.record, context) {
             return Judged::Slow;
         }
-        let now = self.now();
-        let Verdict::Fresh { ttl } = millpond_policy::reuse(&entry.record, facts, now, &context.profile)
-        else {
-            return Judged::Nothing;
-        };
+        let Verdict::Fresh { ttl } = verdict else { return Judged::Nothing };
         // A body further down is not there without waiting.
         if entry.body.is_none() {
             return Judged::Slow;

@@ -24,13 +24,13 @@ use std::sync::Arc;
 /// has come of the whole it may begin, where that is on its way.
 const WORTH_WAITING_FOR: u64 = 1024 * 1024;
 
-/// A stored part of up to this length, bytes, is joined with whatever goes on where it ends...
+/// A stored part of up to this length, bytes, is joined with whatever comes next to it...
 const JOINED_ALWAYS: u64 = 1024 * 1024;
 /// ...and a longer one with what is at least one part in this many of it.
 const JOINED_PART: u64 = 4;
 
-/// Whether a stored part is joined, for a request for a range, with `added` bytes that go on where it ends. The part is
-/// copied, and the client waits for that: one that reads on in small steps would have all of it copied with each of them.
+/// Whether a stored part is joined, for a request for a range, with `added` bytes that come next to it. The part is
+/// copied, and the client waits for that where it lies before them: one that reads on in small steps would have all of it copied with each of them.
 pub(crate) fn is_worth_joining(part: &Entry, added: u64) -> bool {
     part.body_len <= JOINED_ALWAYS.max(added.saturating_mul(JOINED_PART))
 }

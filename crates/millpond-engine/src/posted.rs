@@ -1,13 +1,20 @@
 //! An answer to POST that a later GET may be given (RFC 9110 section 9.3.3): stored under the key of a GET while it goes to
 //! its client.
 //!
+//! Where the POST told its origin of a host that the key of a GET knows nothing of ([`crate::Exchange::client_host`]), that host
+//! becomes part of the key, and the answer is for GETs of clients that name the same one. An origin may have built links from
+//! it, and whoever sent the POST must not choose where those of others lead.
+//!
 //! What must not live here: which answers these are; that is `policy::admit`.
 
 use crate::answer::{Answer, AnswerHead, Outcome};
-use crate::context::Context;
+use crate::bypass::target_of;
+use crate::context::{Asked, Context, Target};
 use crate::engine::Engine;
 use crate::fill::task::{self, Plan};
 use crate::fill::{Fill, FillReader, Stage};
+use crate::handle::Found;
+use crate::hit::{key_for_host, key_of};
 use crate::origin::{Origin, OriginResponse};
 use crate::part::Wanted;
 use crate::told::Forwarded;
@@ -15,6 +22,7 @@ use millpond_exchange::{Key, RequestHead, ResponseHead};
 use millpond_policy::{RequestFacts, Times};
 use millpond_store::Epoch;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 /// A response to an unsafe request that is to be stored for GET.
@@ -22,7 +30,7 @@ pub(crate) struct Posted {
     pub request: RequestHead,
     pub response: OriginResponse,
     pub times: Times,
-    /// The key of a GET for the same target.
+    /// That of [`Engine::posted_key`].
     pub key: Key,
     /// The purge epoch, after what the request itself has invalidated.
     pub epoch: Epoch,
@@ -43,6 +51,37 @@ pub(crate) fn answers_get(
 }
 
 impl<O: Origin> Engine<O> {
+    /// The key to store an answer to POST under: that of a GET for the same target, and the host that only this client names.
+    pub(crate) fn posted_key(&self, target: Target<'_>, context: &Context, host: Option<&str>) -> Key {
+        let Some(host) = host else { return key_of(target, context).to_key() };
+        self.shared.keeps_for_hosts.store(true, Ordering::Relaxed);
+        key_for_host(target, context, host)
+    }
+
+    /// The key of what may be stored for a GET or HEAD of a client that names such a host.
+    pub(crate) fn key_for_host(&self, asked: &Asked) -> Option<Key> {
+        let host = asked.client_host.as_deref().filter(|_| asked.content.is_none())?;
+        if !self.shared.keeps_for_hosts.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(key_for_host(target_of(&asked.head, asked.client_scheme), &asked.context, host))
+    }
+
+    /// What is stored under `key`, that of [`Engine::key_for_host`], where nothing that is for everybody answers.
+    pub(crate) async fn find_for_host(
+        &self,
+        asked: &Asked,
+        facts: &RequestFacts,
+        found: Found,
+        key: Key,
+    ) -> Found {
+        let other = self.find_under(asked, facts, key.clone(), None).await;
+        if other.serves() || (other.entry.is_some() && found.variants.entries.is_empty()) {
+            return Found { key: found.key, place: found.place, for_host: Some(key), ..other };
+        }
+        found
+    }
+
     /// Stores the response and gives it to its client meanwhile.
     pub(crate) async fn store_posted(
         self: &Arc<Self>,

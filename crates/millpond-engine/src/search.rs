@@ -9,7 +9,7 @@
 use foldhash::fast::RandomState;
 use millpond_exchange::{Fields, Key, KeyBuf, KeyParts, ResponseHead, Selector, url};
 use millpond_policy::{SearchVariance, no_vary_search};
-use millpond_store::{Entry, Variants};
+use millpond_store::{Entry, Store as _, Tiered, Variants};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,6 +26,9 @@ const NAME: usize = 56;
 const LONGEST_QUERY: usize = 4096;
 /// The largest number of its parameters.
 const MOST_PARAMETERS: usize = 256;
+
+/// As many different rules for one path are taken from the store, when something there is purged.
+const MOST_STATED: usize = 64;
 
 /// One rule.
 struct Rule {
@@ -57,6 +60,15 @@ pub(crate) struct Equivalent {
 }
 
 impl Equivalent {
+    /// What the rule that a response with these fields states makes of `key`, as far as there is one and it changes anything.
+    pub(crate) fn by(stated: &Fields, key: &KeyBuf) -> Option<Self> {
+        let text = no_vary_search(stated)?;
+        let variance = SearchVariance::parse(&text)?;
+        let simple = simplified(key, &variance)?;
+        let rule = Rule { text: (&*text).into(), variance, replaced: false };
+        Some(Self { key: simple, rule: Arc::new(rule) })
+    }
+
     /// Of what is stored under the key, those whose own rule this is: what others say of queries is another thing.
     pub(crate) fn own(&self, variants: Variants) -> Variants {
         let own = |entry: &Arc<Entry>| self.rule.is_of(&entry.head.fields);
@@ -121,12 +133,6 @@ pub(crate) struct SearchRules {
 }
 
 impl SearchRules {
-    /// No rules yet. `stored` says that there may be responses, stored before, which state some.
-    pub(crate) fn new(stored: bool) -> Self {
-        let rules = Rules { forgotten: stored, ..Rules::default() };
-        Self { rules: RwLock::new(rules), ..Self::default() }
-    }
-
     /// How often the rule of a path has changed: while this stays the same, so does what the rules make of any key.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
@@ -215,20 +221,21 @@ impl SearchRules {
         }
     }
 
-    /// What else a purge of `selector` is about: the URLs that stand for the one it names. Where the rule is not known by
-    /// which a response was stored that was fetched for that URL, all that it may have been: RFC 9111 section 4.4 has it
-    /// invalidated, and invalidating more is allowed.
-    pub(crate) fn also_covered(&self, selector: &Selector) -> Vec<Selector> {
-        let Selector::Url(purged) = selector else { return Vec::new() };
-        if !purged.contains('?') {
-            return Vec::new();
-        }
-        let mut unknown = self.rules.read().unwrap_or_else(PoisonError::into_inner).forgotten;
-        if !unknown && !self.any.load(Ordering::Relaxed) {
+    /// What else a purge of `selector` is about: the URLs that stand for the one it names, by the rules known for its path and
+    /// by those that what lies in the store below states. Where the rule is not known by which a response was stored that
+    /// was fetched for that URL, all that it may have been: RFC 9111 section 4.4 has it invalidated, and invalidating more is
+    /// allowed.
+    pub(crate) fn also_covered(&self, selector: &Selector, stated: &Stated) -> Vec<Selector> {
+        let Some(purged) = with_query(selector) else { return Vec::new() };
+        let forgotten = self.rules.read().unwrap_or_else(PoisonError::into_inner).forgotten;
+        let mut unknown = forgotten || matches!(stated, Stated::Unknown);
+        if !unknown && stated.is_nothing() && !self.any.load(Ordering::Relaxed) {
             return Vec::new();
         }
         let Ok((scheme, authority, path_and_query)) = url::split(purged) else { return Vec::new() };
-        let mut more: Vec<Selector> = Vec::new();
+        let own = KeyParts::new(scheme, authority, path_and_query).to_buf();
+        let mut more = stated.selectors(&own);
+        more.retain(|found| found != selector);
         let mut replaced = false;
         for method in ["GET", "QUERY", "POST"] {
             let mut parts = KeyParts::new(scheme, authority, path_and_query);
@@ -241,12 +248,76 @@ impl SearchRules {
             more.extend(found.filter(|found| !more.contains(found)));
         }
         if unknown || replaced {
-            let mut path = KeyParts::new(scheme, authority, path_and_query).to_key().url();
-            path.truncate(path.find('?').unwrap_or(path.len()));
+            let path = path_of(purged).to_owned();
             more = vec![Selector::Prefix(format!("{path}?")), Selector::Url(path)];
         }
         more
     }
+}
+
+/// The rules that what is stored below states for a path.
+pub(crate) enum Stated {
+    /// These, each once.
+    Rules(Vec<SearchVariance>),
+    /// That cannot be told.
+    Unknown,
+}
+
+impl Stated {
+    /// None.
+    pub(crate) const NONE: Self = Self::Rules(Vec::new());
+
+    /// What the store behind memory has under the path of the URL that `selector` names, if it has a query: `most` responses
+    /// of it are looked at.
+    pub(crate) fn in_store(store: &Tiered, selector: &Selector, most: usize) -> Self {
+        let Some(url) = with_query(selector).filter(|_| store.below().is_some()) else { return Self::NONE };
+        let mut texts: Vec<Box<[u8]>> = Vec::new();
+        let mut look = |head: &ResponseHead| {
+            if let Some(text) = no_vary_search(&head.fields)
+                && texts.len() <= MOST_STATED
+                && !texts.iter().any(|known| **known == *text)
+            {
+                texts.push((&*text).into());
+            }
+        };
+        match store.heads_of_path(path_of(url), most, &mut look) {
+            Ok(true) if texts.len() <= MOST_STATED => {
+                Self::Rules(texts.iter().filter_map(|text| SearchVariance::parse(text)).collect())
+            }
+            // What a store that fails has cannot be given to anyone either, but it may come back.
+            Ok(_) | Err(_) => Self::Unknown,
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Rules(rules) if rules.is_empty())
+    }
+
+    /// The URLs that stand for that of `key`.
+    fn selectors(&self, key: &KeyBuf) -> Vec<Selector> {
+        let Self::Rules(rules) = self else { return Vec::new() };
+        let mut found: Vec<Selector> = Vec::new();
+        for simple in rules.iter().filter_map(|rule| simplified(key, rule)) {
+            let url = Selector::Url(simple.to_key().url());
+            if !found.contains(&url) {
+                found.push(url);
+            }
+        }
+        found
+    }
+}
+
+/// The URL that `selector` names, if that has a query: no other one is equivalent to another.
+fn with_query(selector: &Selector) -> Option<&str> {
+    match selector {
+        Selector::Url(url) if url.contains('?') => Some(url),
+        _ => None,
+    }
+}
+
+/// `url` without its query.
+fn path_of(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
 }
 
 /// `key` with the URL that stands for its own; `None` where that is the same, and for queries that are too much work.

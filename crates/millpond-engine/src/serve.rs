@@ -115,6 +115,16 @@ fn whence(entry: &Entry) -> Whence<'_> {
     Whence { record: &entry.record, head: &entry.head, length: Some(entry.body_len) }
 }
 
+/// The status of the answer that a request gets from `entry`; `None` where that is a part which lacks what is asked for.
+pub(crate) fn status_of(entry: &Entry, request: &RequestHead, facts: &RequestFacts) -> Option<StatusCode> {
+    Some(match shape(whence(entry), request, facts)? {
+        Shape::Whole => entry.head.status,
+        Shape::NotModified => StatusCode::NOT_MODIFIED,
+        Shape::Part(_) | Shape::Parts(_) => StatusCode::PARTIAL_CONTENT,
+        Shape::Unsatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+    })
+}
+
 /// Answers from a stored entry whose body lies in memory; `None` where it is a part that lacks what is asked for.
 pub(crate) fn from_entry(
     entry: &Arc<Entry>,

@@ -12,7 +12,7 @@ use crate::serve::{Story, from_fill};
 use crate::slow::InTime;
 use crate::told::{self, Forwarded};
 use millpond_exchange::{Key, Record, RecordFlags};
-use millpond_policy::{RequestFacts, RequestFlags, StaleCause, Verdict};
+use millpond_policy::{CacheStatus, RequestFacts, RequestFlags, StaleCause, Verdict};
 use millpond_store::Entry;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -56,8 +56,9 @@ impl<O: Origin> Engine<O> {
             let rules = self.shared.search.changes();
             // A rule that came meanwhile has brought it to another place.
             let moved = !own_url && self.shared.search.meeting_place(&found.key) != found.place;
-            let unchanged =
-                || !moved && self.shared.search.changes() == rules && self.has_not_changed(&asked, &found);
+            let unchanged = || {
+                !moved && self.shared.search.changes() == rules && self.has_not_changed(&asked, facts, &found)
+            };
             match self.shared.fills.enter(&place, facts.names_user(), self.now(), unchanged) {
                 Role::Alone => break,
                 Role::Changed => {
@@ -96,10 +97,11 @@ impl<O: Origin> Engine<O> {
     }
 
     /// False when another fill has brought something for this request since `found` was looked up.
-    fn has_not_changed(&self, asked: &Asked, found: &Found) -> bool {
+    fn has_not_changed(&self, asked: &Asked, facts: &RequestFacts, found: &Found) -> bool {
         let now = |key: &Key| {
             let variants = self.shared.store.lookup(key.as_bytes())?;
-            choose(&variants, &asked.head).cloned()
+            let chosen = choose(&variants, &asked.head, facts, self.now(), &asked.context.profile);
+            chosen.map(|(entry, _)| Arc::clone(entry))
         };
         let elsewhere = || if found.place == found.key { None } else { now(&found.key) };
         match (now(&found.place).or_else(elsewhere), &found.entry) {
@@ -141,10 +143,12 @@ impl<O: Origin> Engine<O> {
                 Some(answer) => Ok(answer),
                 None => Box::pin(self.fetch_anew(asked, facts, found, forwarded)).await,
             },
-            Stage::Refreshed { entry, .. } => match self.validated(asked, facts, forwarded, &entry).await {
-                Some(answer) => Ok(answer),
-                None => Box::pin(self.fetch_anew(asked, facts, found, forwarded)).await,
-            },
+            Stage::Refreshed { entry, .. } => {
+                match self.validated(asked, facts, forwarded.status(), &entry).await {
+                    Some(answer) => Ok(answer),
+                    None => Box::pin(self.fetch_anew(asked, facts, found, forwarded)).await,
+                }
+            }
             Stage::Released { status, .. } => {
                 let cause = StaleCause::Status(status);
                 if let Some(answer) = self.stale_instead(asked, facts, found, cause).await {
@@ -206,10 +210,10 @@ impl<O: Origin> Engine<O> {
         &self,
         asked: &Asked,
         facts: &RequestFacts,
-        forwarded: Forwarded,
+        told: CacheStatus<'static>,
         entry: &Arc<Entry>,
     ) -> Option<Answer> {
-        let status = forwarded.answered(304);
+        let status = CacheStatus { fwd_status: Some(304), ..told };
         let age = Some(millpond_policy::current_age(&entry.record, self.now()));
         let story = Story { age, outcome: Outcome::Validated, status };
         let answer = self.answer_from(entry, asked, facts, story).await?;
@@ -270,7 +274,7 @@ impl<O: Origin> Engine<O> {
                 Waited::OtherUrl
             }
             Stage::Refreshed { entry, .. } => match self.misfit(&entry.record, asked, facts) {
-                None => match self.validated(asked, facts, forwarded, &entry).await {
+                None => match self.validated(asked, facts, forwarded.collapsed(), &entry).await {
                     Some(answer) => Waited::Answer(Box::new(answer)),
                     None => Waited::Alone,
                 },

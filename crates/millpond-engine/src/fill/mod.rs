@@ -3,6 +3,7 @@
 //! `table` finds the fill a request may join, `state` is what a fill tells its readers, `task` runs it apart from the
 //! client that caused it, `reader` turns it into a body. What must not live here: rules (they are in the policy).
 
+mod around;
 mod bounded;
 mod reader;
 mod rest;

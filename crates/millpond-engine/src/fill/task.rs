@@ -1,7 +1,7 @@
 //! Runs a fill: one fetch, apart from the client that caused it.
 
 use super::bounded::bounded;
-use super::rest::{Joined, Nothing, Together, chain};
+use super::rest::{Joined, Nothing, Together};
 use super::state::{End, Fill, FillHead, Stage};
 use super::table::{Concerns, FillKey};
 use crate::content::Content;
@@ -12,8 +12,8 @@ use crate::part::Wanted;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use millpond_exchange::{
-    Body, BodyError, BodyErrorKind, Fields, Frame, Key, Method, Record, RequestHead, ResponseHead,
-    StatusCode, Timestamp,
+    Body, BodyError, BodyErrorKind, Fields, Frame, Key, Method, Record, RecordFlags, RequestHead,
+    ResponseHead, StatusCode, Timestamp,
 };
 use millpond_policy::{Admitted, Fate, Freshened, Reason, RequestFacts, Stored, Times, Validated, Verdict};
 use millpond_store::{Entry, Epoch, NewEntry, Store, StoreError, Writer};
@@ -315,13 +315,25 @@ impl<O: Origin> Task<O> {
         };
         let kept = match fate {
             Fate::Store if moved.is_none() => {
-                shared.store.refresh(entry, record.clone(), head.clone(), self.plan.epoch).await.map(Some)
+                let until = self.fresh_until(&record);
+                shared
+                    .store
+                    .refresh(entry, record.clone(), head.clone(), until, self.plan.epoch)
+                    .await
+                    .map(Some)
             }
             Fate::Keep(_) => Ok(None),
-            // The other variants are not concerned, and this one may only be used once the origin has spoken again.
-            Fate::Store | Fate::Remove(_) => {
-                let stale = Record { stale_from: Some(self.engine.now()), ..entry.record.clone() };
-                shared.store.refresh(entry, stale, entry.head.clone(), self.plan.epoch).await.map(|_| None)
+            // It may only be used once the origin has spoken again.
+            Fate::Store => {
+                let now = self.engine.now();
+                let mut stale = Record { stale_from: Some(now), ..entry.record.clone() };
+                stale.flags |= RecordFlags::DISAGREES;
+                let head = entry.head.clone();
+                shared.store.refresh(entry, stale, head, now, self.plan.epoch).await.map(|_| None)
+            }
+            Fate::Remove(_) => {
+                self.withdraw(entry).await;
+                Ok(None)
             }
         };
         match kept {
@@ -332,6 +344,39 @@ impl<O: Origin> Task<O> {
                 shared.store_failed(&error);
                 reborn(entry, moved, record, head)
             }
+        }
+    }
+
+    /// What the origin has been asked about, if that is something stored which this request might be answered with.
+    fn asked_about(&self) -> Option<&Arc<Entry>> {
+        let Plan { wanted, selected, stored, context, .. } = &self.plan;
+        let entry = match wanted {
+            Wanted::Rest { part, .. } => part,
+            Wanted::Whole | Wanted::Part { .. } => stored.get((*selected)?)?,
+        };
+        let now = self.engine.now();
+        let verdict = millpond_policy::reuse(&entry.record, &self.plan.facts(), now, &context.profile);
+        (!matches!(verdict, Verdict::Unusable(_))).then_some(entry)
+    }
+
+    /// An answer with `status` is not stored for `reason`: what it came in place of may be nobody's any more.
+    async fn refused(&self, status: StatusCode, reason: Reason) {
+        if millpond_policy::withdraws(status, reason)
+            && let Some(entry) = self.asked_about()
+        {
+            self.withdraw(entry).await;
+        }
+    }
+
+    /// Nobody is given `entry` from now on. The other variants of its key are not concerned.
+    async fn withdraw(&self, entry: &Arc<Entry>) {
+        let shared = &self.engine.shared;
+        let now = self.engine.now();
+        let record = millpond_policy::withdrawn(&entry.record, now);
+        match shared.store.refresh(entry, record, entry.head.clone(), now, self.plan.epoch).await {
+            // Purged, evicted or replaced meanwhile.
+            Ok(_) | Err(StoreError::Gone | StoreError::Superseded) => {}
+            Err(error) => shared.store_failed(&error),
         }
     }
 
@@ -356,7 +401,10 @@ impl<O: Origin> Task<O> {
             millpond_policy::admit(&self.plan.request, &facts, &response.head, times, None, profile);
         let Admitted { record, head, exact_len } = match admitted {
             Ok(admitted) => admitted,
-            Err(reason) => return self.release(response, reason, times.response_time),
+            Err(reason) => {
+                self.refused(response.head.status, reason).await;
+                return self.release(response, reason, times.response_time);
+            }
         };
         let announced_len = response.body.length().or(exact_len);
         if exact_len.is_some() && exact_len != announced_len {
@@ -365,10 +413,10 @@ impl<O: Origin> Task<O> {
         self.remember(&record, times.response_time);
         let key = self.key_by_rule(&head.fields);
         if record.part.is_some()
-            && let Some((joined, stored, append)) = self.beside(&key, &response.head, times).await
+            && let Some((joined, stretches)) = self.beside(&key, &response.head, times).await
             && let Ok(writer) = self.open(&joined).await
         {
-            return self.start(joined, writer, chain(stored, response.body, &append)).await;
+            return self.start(joined, writer, stretches.with(response.body)).await;
         }
         let OriginResponse { head: origin_head, body, upgrade } = response;
         let status = origin_head.status;
@@ -378,6 +426,7 @@ impl<O: Origin> Task<O> {
         match self.open(&head).await {
             Ok(writer) => self.start(head, writer, body).await,
             Err(reason) => {
+                self.refused(status, reason).await;
                 let response = OriginResponse { head: head.origin_head, body, upgrade };
                 self.release(response, reason, times.response_time);
             }
@@ -430,9 +479,7 @@ impl<O: Origin> Task<O> {
     }
 
     fn fresh_until(&self, record: &Record) -> Timestamp {
-        let now = self.engine.now();
-        let ttl = millpond_policy::time_to_live(record, now, &self.plan.context.profile);
-        now.saturating_add(Duration::from_secs(u64::try_from(ttl).unwrap_or(0)))
+        self.engine.fresh_until(record, &self.plan.context)
     }
 
     /// The response is not stored: its leader gets it as it comes, everyone else is let go at once.
@@ -512,7 +559,12 @@ impl<O: Origin> Task<O> {
         if let Some(storing) = writer {
             match storing.write(piece.clone()).await {
                 Ok(()) => return self.fill.stored(piece.len() as u64),
-                Err(error) => self.stop_storing(&error),
+                Err(error) => {
+                    self.stop_storing(&error);
+                    if matches!(error, StoreError::TooLarge { .. }) {
+                        self.refused(StatusCode::OK, Reason::ObjectTooLarge).await;
+                    }
+                }
             }
             *writer = None;
         }

@@ -298,3 +298,70 @@ async fn a_large_answer_to_post_goes_by_while_it_is_stored() {
     settle().await;
     assert_eq!(world.get("/a").await, "hit 200 half and half");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_goes_past_the_store_and_may_not_be_fetched_is_not() {
+    let world = with_keys(ContentKeys { limit: 4, ..ContentKeys::default() });
+    world.origin.says(echo);
+    let only = ("Cache-Control", "only-if-cached");
+    assert_eq!(world.send("QUERY", "/", &[only], "12345").await, "not-cached key-body");
+    let conditional = [only, ("If-Match", "\"one\"")];
+    assert_eq!(world.send("QUERY", "/", &conditional, "1").await, "not-cached precondition");
+    assert_eq!(world.origin.count(), 0);
+    world.send("POST", "/", &[only], "12345").await;
+    assert_eq!(world.origin.count(), 1, "what is not safe is for the origin");
+}
+
+/// Asks for a path in the name of a client that names `host`.
+async fn ask(world: &World, method: &str, host: Option<&str>) -> String {
+    let client_host = host.map(Into::into);
+    let exchange = Exchange { client_host, ..world.exchange(request(method, "/a", &[])) };
+    in_time(Box::pin(async { Got::of(world.engine.handle(exchange).await).await })).await.line()
+}
+
+/// Where the origin was told of a host that the key knows nothing of, its answer is for those who name the same one, while it is
+/// fresh and when it is confirmed; and it is gone with the URL.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_post_is_kept_for_those_who_name_its_host() {
+    let lines: Lines<'_> = &[("Cache-Control", "max-age=60"), ("Content-Location", "/a"), ("ETag", "\"p\"")];
+    let world = || {
+        let world = World::new();
+        world.origin.says(move |head| match head.fields.get_str("if-none-match") {
+            _ if head.method == "POST" => Reply::ok(lines, "posted"),
+            Some("\"p\"") => Reply::status(304, lines),
+            _ => Reply::ok(&[("Cache-Control", "no-store")], "got"),
+        });
+        world
+    };
+    let named = world();
+    assert_eq!(ask(&named, "POST", Some("a.example")).await, "bypass 200 posted");
+    settle().await;
+    for (host, line) in [
+        (Some("a.example"), "hit 200 posted"),
+        (Some("b.example"), "miss 200 got"),
+        (None, "miss 200 got"),
+        (Some("a.example"), "hit 200 posted"),
+    ] {
+        assert_eq!(ask(&named, "GET", host).await, line, "{host:?}");
+    }
+    assert_eq!(ask(&named, "HEAD", Some("a.example")).await, "hit 200");
+    named.advance(61);
+    let mut crowd = JoinSet::new();
+    for _ in 0..20 {
+        let world = named.clone();
+        crowd.spawn(async move { ask(&world, "GET", Some("a.example")).await });
+    }
+    let asked = named.origin.count();
+    while let Some(line) = in_time(crowd.join_next()).await {
+        assert_eq!(line.expect("nobody fails"), "validated 200 posted");
+    }
+    assert_eq!(named.origin.count(), asked + 1, "they wait for each other");
+    assert_eq!(ask(&named, "GET", Some("a.example")).await, "hit 200 posted");
+    let url = Selector::Url("http://example.com/a".into());
+    named.engine.shared().purge(&url, PurgeMode::Hard).await.expect("memory purges by anything");
+    assert_eq!(ask(&named, "GET", Some("a.example")).await, "miss 200 got");
+    let unnamed = world();
+    ask(&unnamed, "POST", None).await;
+    settle().await;
+    assert_eq!(ask(&unnamed, "GET", Some("a.example")).await, "hit 200 posted", "what is for everybody");
+}

@@ -1,7 +1,7 @@
 //! Parts that go on where a stored one ends are joined with it as they come (RFC 9111 section 3.4), where they may be.
 
 use crate::parts::{CONTENT, part, ranged, world};
-use crate::support::{MIB, Reply, World, gate, generated_from, in_time, request, settle, stepped};
+use crate::support::{MIB, Reply, World, generated_from, in_time, request, settle, stepped};
 use millpond_exchange::{Body, PurgeMode, RequestHead, Selector};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -46,11 +46,42 @@ async fn parts_with_a_gap_between_lie_side_by_side() {
     part(&world, "bytes=0-1").await;
     part(&world, "bytes=6-9").await;
     assert_eq!(world.entries(), 2);
-    part(&world, "bytes=2-5").await;
-    assert_eq!(world.entries(), 2);
-    assert_eq!(part(&world, "bytes=0-5").await, "hit 206 012345");
-    assert_eq!(part(&world, "bytes=6-9").await, "hit 206 6789");
+    assert_eq!(part(&world, "bytes=2-5").await, "miss 206 2345");
+    assert_eq!(world.entries(), 1, "what lay between makes it whole");
+    assert_eq!(world.get("/").await, "hit 200 0123456789");
     assert_eq!(world.origin.count(), 3);
+}
+
+/// RFC 9111 section 3.3: nor need what comes lie behind what is stored.
+#[tokio::test(start_paused = true)]
+async fn a_part_right_before_a_stored_one_is_joined() {
+    let world = world();
+    part(&world, "bytes=6-9").await;
+    let got = world.read(request("GET", "/", &[("Range", "bytes=4-5")])).await;
+    settle().await;
+    assert_eq!(
+        (got.line().as_str(), got.fields.get_str("content-range")),
+        ("miss 206 45", Some("bytes 4-5/10"))
+    );
+    assert_eq!(world.entries(), 1, "the part within it has left");
+    assert_eq!(part(&world, "bytes=4-9").await, "hit 206 456789");
+    // What overlaps it, and what is asked for together with what is there.
+    assert_eq!(part(&world, "bytes=1-4").await, "miss 206 1234");
+    assert_eq!(part(&world, "bytes=1-9").await, "hit 206 123456789");
+    assert_eq!(part(&world, "bytes=0-0").await, "miss 206 0");
+    assert_eq!(world.get("/").await, "hit 200 0123456789");
+    assert_eq!((world.origin.count(), world.entries()), (4, 1));
+}
+
+/// The rest that is fetched behind one part leads up to another.
+#[tokio::test(start_paused = true)]
+async fn a_completed_part_is_joined_with_the_one_behind_it() {
+    let world = world();
+    part(&world, "bytes=0-3").await;
+    part(&world, "bytes=7-9").await;
+    assert_eq!(part(&world, "bytes=2-6").await, "miss 206 23456");
+    assert_eq!(world.origin.last().fields.get_str("range"), Some("bytes=4-6"));
+    assert_eq!((world.get("/").await.as_str(), world.entries()), ("hit 200 0123456789", 1));
 }
 
 /// RFC 9110 section 15.3.7.3 and RFC 9111 sections 3, 3.4, 4.1: what must not be joined is stored beside, if at all.
@@ -142,24 +173,98 @@ async fn a_long_part_is_joined_with_what_is_long() {
     assert_eq!(world.origin.last().fields.get_str("range"), Some("bytes=2621430-2624429"));
 }
 
-/// A purge that comes while the continuation is on its way is about the stored part as well.
+/// A purge that comes while the continuation is on its way is about the stored part as well, on whichever side that lies, and
+/// also where it names what only the stored part has.
 #[tokio::test(start_paused = true)]
 async fn a_purge_overtakes_a_join() {
-    let world = world();
-    part(&world, "bytes=0-3").await;
-    let open = gate();
-    let held = open.clone();
-    world.origin.says(move |request| ranged(request, CONTENT, "\"v1\"").behind(&held));
-    let (line, ()) = in_time(async {
-        tokio::join!(part(&world, "bytes=4-6"), async {
-            settle().await;
-            let purge = world.engine.shared().purge(&Selector::All, PurgeMode::Hard);
-            assert_eq!(purge.await.expect("memory does not fail"), 1);
-            open.add_permits(1);
-        })
-    })
-    .await;
-    assert_eq!((line.as_str(), world.entries()), ("miss 206 456", 0));
+    let tag = || Selector::Tag { origin: None, tag: "6-9".into() };
+    for (selector, left) in [(Selector::All, 0), (tag(), 1)] {
+        for stored in [&["bytes=6-9"][..], &["bytes=0-3", "bytes=6-9"]] {
+            let world = world();
+            for &range in stored {
+                let named = range.trim_start_matches("bytes=");
+                world.origin.says(move |request| {
+                    let content_range = format!("bytes {named}/10");
+                    let lines = [
+                        ("Cache-Control", "max-age=60"),
+                        ("ETag", "\"v1\""),
+                        ("Cache-Tag", named),
+                        ("Content-Range", &content_range),
+                    ];
+                    assert_eq!(request.fields.get_str("range"), Some(range));
+                    let body = if named == "0-3" { "0123" } else { "6789" };
+                    Reply::new(206, &lines, Body::from_bytes(body))
+                });
+                part(&world, range).await;
+            }
+            let (tap, body) = stepped(Some(2));
+            let lines = [
+                ("Cache-Control", "max-age=60"),
+                ("ETag", "\"v1\""),
+                ("Cache-Tag", "4-5"),
+                ("Content-Range", "bytes 4-5/10"),
+            ];
+            world.origin.says_once(Reply::new(206, &lines, body));
+            let (line, ()) = in_time(async {
+                tokio::join!(part(&world, "bytes=4-5"), async {
+                    settle().await;
+                    // Its head has come, and what lies around it was looked for.
+                    let purge = world.engine.shared().purge(&selector, PurgeMode::Hard);
+                    purge.await.expect("memory does not fail");
+                    tap.send("45");
+                    drop(tap);
+                })
+            })
+            .await;
+            assert_eq!(line, "miss 206 45");
+            let others = if left == 0 { 0 } else { stored.len() as u64 - 1 };
+            assert_eq!(world.entries(), others, "{selector:?} {stored:?}");
+        }
+    }
+}
+
+/// What lies behind is not taken for what is missing: one client sees the end of it, and nothing is stored.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_breaks_off_before_a_stored_one_is_not_joined() {
+    for sent in ["23", "23456"] {
+        let world = world();
+        part(&world, "bytes=6-9").await;
+        let (tap, body) = stepped(None);
+        let lines = [("Cache-Control", "max-age=60"), ("ETag", "\"v1\""), ("Content-Range", "bytes 2-5/10")];
+        world.origin.says_once(Reply::new(206, &lines, body));
+        tap.send(sent);
+        drop(tap);
+        let got = in_time(Box::pin(world.read(request("GET", "/", &[("Range", "bytes=2-5")])))).await;
+        assert!(got.cut.is_some() && "2345".starts_with(&*String::from_utf8_lossy(&got.body)), "{got:?}");
+        settle().await;
+        assert_eq!(part(&world, "bytes=6-9").await, "hit 206 6789");
+        world.origin.says(|_| Reply::gone());
+        assert_eq!(part(&world, "bytes=5-6").await, "failed origin-connect");
+    }
+}
+
+/// RFC 9110 section 15.3.7.3: nor is anything joined that lies before another version.
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_something_else_is_not_joined() {
+    type Lines = &'static [(&'static str, &'static str)];
+    const FRESH: (&str, &str) = ("Cache-Control", "max-age=60");
+    #[rustfmt::skip]
+    let rows: &[(&str, Lines)] = &[
+        ("another tag", &[FRESH, ("ETag", "\"v2\"")]),
+        ("no tag", &[FRESH]),
+        ("a weak tag", &[FRESH, ("ETag", "W/\"v1\"")]),
+        ("another coding", &[FRESH, ("ETag", "\"v1\""), ("Content-Encoding", "br")]),
+        ("other selecting fields", &[FRESH, ("ETag", "\"v1\""), ("Vary", "*")]),
+    ];
+    for (what, lines) in rows {
+        let world = world();
+        part(&world, "bytes=6-9").await;
+        let lines = [lines, &[("Content-Range", "bytes 4-5/10")][..]].concat();
+        world.origin.says(move |_| Reply::new(206, &lines, Body::from_bytes("45")));
+        assert_eq!(part(&world, "bytes=4-5").await, "miss 206 45", "{what}");
+        world.origin.says(|_| Reply::gone());
+        assert_eq!(part(&world, "bytes=5-6").await, "failed origin-connect", "{what}");
+    }
 }
 
 /// What breaks off leaves the stored part as it is.

@@ -22,3 +22,4 @@ mod support;
 mod tiers;
 mod uncacheable;
 mod vary;
+mod withdrawn;

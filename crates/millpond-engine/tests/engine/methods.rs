@@ -137,6 +137,6 @@ async fn an_offline_cache_serves_what_it_has() {
     world.advance(3600);
     let offline = world.under(Profile { offline: true, ..Profile::default() });
     assert_eq!(offline.get("/").await, "stale 200 x");
-    assert_eq!(offline.get("/other").await, "not-cached nothing-stored");
+    assert_eq!(offline.get("/other").await, "not-cached offline");
     assert_eq!(world.origin.count(), 1);
 }

@@ -215,6 +215,7 @@ impl World {
             pass: None,
             upgrade: false,
             client_scheme: None,
+            client_host: None,
             interim: None,
         }
     }

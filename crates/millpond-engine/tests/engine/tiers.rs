@@ -94,11 +94,15 @@ impl Store for Cellar {
         entry: &'a Arc<Entry>,
         record: Record,
         head: ResponseHead,
+        fresh_until: Timestamp,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Arc<Entry>, StoreError>> {
         Box::pin(async move {
             self.check()?;
-            self.inner.refresh(entry, record, head, epoch).await.map(|entry| without_body(&entry))
+            self.inner
+                .refresh(entry, record, head, fresh_until, epoch)
+                .await
+                .map(|entry| without_body(&entry))
         })
     }
 
