@@ -11,7 +11,7 @@ use crate::timer::Timer;
 use crate::workspace::Workspace;
 use crate::{
     ConnInfo, DrainSignal, Finished, FrontLimits, Outcome, Refusal, Reply, Request, Service, Transport,
-    Upgraded, WireHead,
+    Upgraded,
 };
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -92,7 +92,7 @@ where
     let end = match next {
         Next::Upgrade(handler) => {
             let before = conn.take_unread();
-            handler(Upgraded::new(before, conn.io)).await;
+            handler(Upgraded::new(before, Box::new(conn.io))).await;
             return ConnectionEnd::Upgraded;
         }
         Next::Http2 => {
@@ -301,11 +301,9 @@ impl<IO: Transport> Connection<IO> {
 
     /// Answers with a problem document (RFC 9457) and closes: what follows on the connection cannot be trusted.
     async fn refuse<S: Service>(&mut self, refusal: Refusal, service: &S, info: &ConnInfo) -> Next {
-        service.refused(refusal, info);
-        let problem = refusal.problem(service.request_id().as_deref());
-        let mut head = WireHead::new(refusal.status());
-        // Both parts are constants, and valid.
-        let _ = head.push("Content-Type", "application/problem+json");
+        let request_id = service.request_id();
+        service.refused(refusal, info, request_id.as_deref());
+        let (head, problem) = refusal.answer(request_id.as_deref());
         let facts = Facts::unknown();
         let terms = Terms { announce: None, keep_alive: false, takes_over: false, now: service.now() };
         let begun = respond::begin(&mut self.out, head, Body::from_bytes(problem), &facts, terms);

@@ -37,12 +37,12 @@ mod workspace;
 
 pub use connection::{ConnectionEnd, serve_connection};
 pub use drain::{Drain, DrainSignal};
-pub use http2::serve_http2;
+pub use http2::{Credit, Found, Frames, kind as frame_kind, serve_http2};
 pub use interim::{Interim, InterimError};
 pub use limits::FrontLimits;
 pub use refusal::Refusal;
 pub use reply::{Reply, UpgradeHandler};
 pub use service::{ConnInfo, Finished, Outcome, Request, Service, TargetForm};
 pub use transport::Transport;
-pub use upgrade::Upgraded;
+pub use upgrade::{Rewound, Upgraded};
 pub use wire::WireHead;

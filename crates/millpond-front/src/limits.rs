@@ -64,7 +64,7 @@ impl Default for FrontLimits {
             stream_window: 128 * 1024,
             connection_window: 256 * 1024,
             control_credit: 2_000,
-            control_rate: 100,
+            control_rate: 400,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Requests that are not answered by the service, each with its reason, and the reply they get.
 
+use crate::WireHead;
 use http::StatusCode;
 use thiserror::Error;
 
@@ -108,8 +109,19 @@ impl Refusal {
         }
     }
 
+    /// The head of the answer, and its content.
+    pub(crate) fn answer(self, request_id: Option<&str>) -> (WireHead, String) {
+        let mut head = WireHead::new(self.status());
+        // A constant, and valid. An identifier that cannot be sent is left out; the service's own are no such.
+        let _ = head.push("Content-Type", "application/problem+json");
+        if let Some(id) = request_id {
+            let _ = head.push("X-Request-Id", id);
+        }
+        (head, self.problem(request_id))
+    }
+
     /// The problem document (RFC 9457) that explains it.
-    pub(crate) fn problem(self, request_id: Option<&str>) -> String {
+    fn problem(self, request_id: Option<&str>) -> String {
         let (status, title) = (self.status(), self.status().canonical_reason().unwrap_or("Error"));
         let mut text = format!(
             "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{},\"detail\":\"{self}\"",

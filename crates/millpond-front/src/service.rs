@@ -149,12 +149,14 @@ pub trait Service: Send + Sync + 'static {
         let _ = done;
     }
 
-    /// Called when the front itself answers a request that is not one.
-    fn refused(&self, refusal: Refusal, conn: &ConnInfo) {
-        let _ = (refusal, conn);
+    /// Called when the front itself answers a request that is not one, or ends a connection for what came over it.
+    /// `request_id` is what the answer names, where there is an answer.
+    fn refused(&self, refusal: Refusal, conn: &ConnInfo, request_id: Option<&str>) {
+        let _ = (refusal, conn, request_id);
     }
 
-    /// An identifier to put into the front's own error replies.
+    /// A new identifier for one of the front's own error replies: it is in `X-Request-Id`, in the problem document, and
+    /// given to [`Service::refused`].
     fn request_id(&self) -> Option<String> {
         None
     }

@@ -28,3 +28,9 @@ impl Transport for TcpStream {
 }
 
 impl Transport for DuplexStream {}
+
+impl Transport for Box<dyn Transport> {
+    fn reset_on_close(&mut self, on: bool) {
+        (**self).reset_on_close(on);
+    }
+}

@@ -1,4 +1,4 @@
-//! A connection that has left HTTP.
+//! Connections of which something was read already: those that have left HTTP, and those that were only looked at.
 
 use crate::Transport;
 use bytes::{Buf, Bytes};
@@ -9,37 +9,49 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The raw connection after an upgrade: first the bytes that came behind the request, then the socket.
-pub struct Upgraded {
+pub type Upgraded = Rewound<Box<dyn Transport>>;
+
+/// A connection whose first bytes were read, and are read again.
+pub struct Rewound<IO> {
     before: Bytes,
-    io: Box<dyn Transport>,
+    io: IO,
 }
 
-impl Upgraded {
-    pub(crate) fn new(before: Bytes, io: impl Transport) -> Self {
-        Self { before, io: Box::new(io) }
+impl<IO> Rewound<IO> {
+    /// `io`, of which `before` was read.
+    pub fn new(before: impl Into<Bytes>, io: IO) -> Self {
+        Self { before: before.into(), io }
+    }
+
+    /// What is not read again yet, and the connection behind it.
+    pub fn into_parts(self) -> (Bytes, IO) {
+        (self.before, self.io)
     }
 }
 
-impl Transport for Upgraded {
+impl<IO: Transport> Transport for Rewound<IO> {
     fn reset_on_close(&mut self, on: bool) {
         self.io.reset_on_close(on);
     }
 }
 
-impl AsyncRead for Upgraded {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.before.is_empty() {
-            return Pin::new(&mut this.io).poll_read(cx, buf);
+impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.before.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
         }
-        let take = this.before.len().min(buf.remaining());
-        buf.put_slice(&this.before[..take]);
-        this.before.advance(take);
+        let take = self.before.len().min(buf.remaining());
+        buf.put_slice(&self.before[..take]);
+        self.before.advance(take);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Upgraded {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
@@ -65,8 +77,8 @@ impl AsyncWrite for Upgraded {
     }
 }
 
-impl fmt::Debug for Upgraded {
+impl<IO> fmt::Debug for Rewound<IO> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Upgraded({} bytes already read)", self.before.len())
+        write!(f, "Rewound({} bytes already read)", self.before.len())
     }
 }

@@ -1,13 +1,12 @@
-//! The request body of a stream, pulled by the service. What was handed over is given back to the client's window only
-//! when the next piece is asked for (RFC 9113 section 5.2), so that a slow reader slows the client down.
+//! The request body of a stream, pulled by the service.
 
+use super::content::Content;
 use super::message::received_trailers;
 use crate::FrontLimits;
 use crate::link::Link;
 use crate::timer::Timer;
 use bytes::Bytes;
 use futures_core::Stream;
-use h2::RecvStream;
 use millpond_exchange::{BodyError, BodyErrorKind, Frame};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,9 +18,7 @@ type Piece = Option<Result<Frame, BodyError>>;
 
 /// Usable from any task.
 pub(super) struct StreamBody {
-    recv: RecvStream,
-    /// Bytes handed over and not given back yet.
-    held: usize,
+    content: Content,
     link: Arc<Link>,
     /// The client waits for a 100 before it sends (RFC 9110 section 10.1.1).
     waits_for_continue: bool,
@@ -42,14 +39,13 @@ enum At {
 
 impl StreamBody {
     pub(super) fn new(
-        recv: RecvStream,
+        content: Content,
         link: Arc<Link>,
         waits_for_continue: bool,
         limits: &FrontLimits,
     ) -> Self {
         Self {
-            recv,
-            held: 0,
+            content,
             link,
             waits_for_continue,
             at: At::Data,
@@ -62,33 +58,25 @@ impl StreamBody {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
-        if self.held > 0 {
-            // Fails only when the stream is over, and then there is nothing to give back to.
-            let _ = self.recv.flow_control().release_capacity(std::mem::take(&mut self.held));
-        }
-        loop {
-            match self.recv.poll_data(cx) {
-                Poll::Ready(Some(Ok(data))) if data.is_empty() => {}
-                Poll::Ready(Some(Ok(data))) => return Poll::Ready(Some(Ok(self.data(data)))),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.fail(&error)))),
-                Poll::Ready(None) => {
-                    self.at = At::Trailers;
-                    return self.poll_trailers(cx);
-                }
-                Poll::Pending => return self.poll_wait(cx),
+        match self.content.poll_data(cx) {
+            Poll::Ready(Some(Ok(data))) => Poll::Ready(Some(Ok(self.data(data)))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.fail(&error)))),
+            Poll::Ready(None) => {
+                self.at = At::Trailers;
+                self.poll_trailers(cx)
             }
+            Poll::Pending => self.poll_wait(cx),
         }
     }
 
     fn data(&mut self, data: Bytes) -> Frame {
-        self.held = data.len();
         self.deadline = None;
         self.waits_for_continue = false;
         Frame::Data(data)
     }
 
     fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
-        match self.recv.poll_trailers(cx) {
+        match self.content.poll_trailers(cx) {
             Poll::Ready(Ok(map)) => {
                 self.at = At::Over;
                 let Some(map) = map else { return Poll::Ready(None) };
@@ -128,16 +116,6 @@ impl StreamBody {
             BodyError::new(BodyErrorKind::Malformed, "the client's request body is not valid")
         } else {
             BodyError::new(BodyErrorKind::Cut, "the client gave its request up before the body ended")
-        }
-    }
-}
-
-/// Who has all that was announced does not ask once more; what it had must not stay taken from the connection's window.
-impl Drop for StreamBody {
-    fn drop(&mut self) {
-        if self.held > 0 {
-            // Fails only when the stream is over, and then there is nothing to give back to.
-            let _ = self.recv.flow_control().release_capacity(self.held);
         }
     }
 }

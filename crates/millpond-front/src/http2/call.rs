@@ -2,19 +2,25 @@
 
 use super::Terms;
 use super::body::StreamBody;
+use super::content::Content;
 use super::message::interim_heads;
 use super::sending::{BadReply, Sending, refuse};
 use crate::head::Facts;
 use crate::link::Link;
 use crate::{Finished, Interim, Outcome, Refusal, Reply, Request, Service};
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::SendResponse;
+use http::Method;
 use millpond_exchange::Body;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
+
+/// How long the end of a request is waited for where nothing says whether it has content, and where it should have none. Clients
+/// that announce it behind the head do so at once, but not always in the same segment.
+const EMPTY_CONTENT_WAIT: Duration = Duration::from_millis(100);
 
 /// Bytes of interim heads passed on for one request: the windows do not bound them.
 const INTERIM_BYTES: usize = 64 * 1024;
@@ -22,17 +28,20 @@ const INTERIM_BYTES: usize = 64 * 1024;
 /// Runs [`Service::call`] and sends its reply. Dropped, or told by the client's reset, it drops the call.
 pub(super) async fn call<S: Service>(
     terms: &Terms<'_, S>,
-    request: Request,
+    mut request: Request,
     facts: Facts,
-    recv: RecvStream,
+    mut content: Content,
     mut respond: SendResponse<Bytes>,
 ) {
     let received = request.received;
+    if is_unclear(&request, &facts) && comes_empty(&mut content).await {
+        request.body_length = Some(0);
+    }
     let link = Link::new(true, false);
     let body = match request.body_length {
         Some(0) => Body::Empty,
         length => {
-            let body = StreamBody::new(recv, Arc::clone(&link), facts.expects_continue, terms.limits);
+            let body = StreamBody::new(content, Arc::clone(&link), facts.expects_continue, terms.limits);
             Body::Stream { stream: Box::pin(body), length }
         }
     };
@@ -41,6 +50,23 @@ pub(super) async fn call<S: Service>(
         Ok(sending) => sending.send().await,
         Err(bad) => refuse_reply(terms, bad, &mut respond, facts.is_head),
     }
+}
+
+/// Content in such a request has no meaning (RFC 9110 sections 9.3.1 and 9.3.2), and takes it past every store.
+pub(super) fn has_no_content_as_a_rule(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
+/// Neither the head nor what has come behind it says whether there is content.
+fn is_unclear(request: &Request, facts: &Facts) -> bool {
+    request.body_length.is_none() && has_no_content_as_a_rule(&request.head.method) && !facts.expects_continue
+}
+
+/// Waits for the first frame of the content, or its end, but not for long.
+async fn comes_empty(content: &mut Content) -> bool {
+    // A failure is told by whatever reads the content.
+    let _ = tokio::time::timeout(EMPTY_CONTENT_WAIT, poll_fn(|cx| content.poll_first(cx))).await;
+    content.is_over()
 }
 
 /// The service's reply, its interim responses passed on meanwhile; `None` when the client gave up.

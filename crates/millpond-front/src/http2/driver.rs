@@ -1,6 +1,7 @@
 //! A connection at work: requests in, answers out, all on one task.
 
-use super::call::{call, refuse_reply};
+use super::call::{call, has_no_content_as_a_rule, refuse_reply};
+use super::content::Content;
 use super::gate::Gate;
 use super::pipe::Pipe;
 use super::sending::{Sending, refuse};
@@ -98,8 +99,9 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
             if over.is_ready() {
                 return over;
             }
-            self.terms.moved.store(self.pipe.moved(), Ordering::Relaxed);
-            let mut busy = self.answer_batch();
+            let (moved, resets) = self.pipe.go_on();
+            self.terms.moved.store(moved, Ordering::Relaxed);
+            let mut busy = self.answer_batch(resets, cx);
             while let Poll::Ready(Some(())) = self.calls.poll_next_unpin(cx) {
                 busy = true;
             }
@@ -131,7 +133,7 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
                 Some(Err(error)) => {
                     let end = end_of(&error);
                     if let ConnectionEnd::Refused(refusal) = end {
-                        self.terms.service.refused(refusal, self.terms.info);
+                        self.terms.service.refused(refusal, self.terms.info, None);
                     }
                     return Poll::Ready(if end == ConnectionEnd::Cut { self.broken() } else { end });
                 }
@@ -144,8 +146,8 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
         }
     }
 
-    /// Answers what can be answered at once; true when there was something to do.
-    fn answer_batch(&mut self) -> bool {
+    /// Answers what can be answered at once; true when there was something to do. With `resets` some of it may be reset already.
+    fn answer_batch(&mut self, resets: bool, cx: &mut Context<'_>) -> bool {
         if self.batch.is_empty() {
             return false;
         }
@@ -160,6 +162,9 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
                 continue;
             }
             self.accepted += 1;
+            if resets && respond.poll_reset(cx).is_ready() {
+                continue;
+            }
             self.answer(request, respond, received);
         }
         self.batch = batch;
@@ -174,7 +179,8 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
     ) {
         let terms = self.terms;
         let (parts, recv) = request.into_parts();
-        let ended = recv.is_end_stream();
+        let mut content = Content::new(recv);
+        let ended = content.is_over() || has_no_content_as_a_rule(&parts.method) && content.is_known_empty();
         let read = head::from_http2(&parts, ended, terms.limits, terms.info.scheme, &mut self.request);
         let facts = match read {
             Ok(facts) => facts,
@@ -185,7 +191,7 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
         self.request.received = received;
         let Some(reply) = terms.service.ready(&self.request, terms.info) else {
             let request = std::mem::replace(&mut self.request, Request::blank());
-            return self.calls.push(Box::pin(call(terms, request, facts, recv, respond)));
+            return self.calls.push(Box::pin(call(terms, request, facts, content, respond)));
         };
         let mut sending = match Sending::begin(terms, &mut respond, reply, &facts, received) {
             Ok(sending) => sending,
@@ -230,7 +236,7 @@ impl<'a, S: Service, IO: Transport> Driver<'a, S, IO> {
 
     /// Ends the connection with an error.
     fn abort(&mut self, refusal: Refusal, reason: Reason) {
-        self.terms.service.refused(refusal, self.terms.info);
+        self.terms.service.refused(refusal, self.terms.info, None);
         let end = ConnectionEnd::Refused(refusal);
         self.closing = Some(Closing { end, since: Instant::now(), at_once: true });
         self.calls.clear();

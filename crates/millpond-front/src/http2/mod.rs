@@ -8,12 +8,18 @@
 
 mod body;
 mod call;
+mod content;
+mod credit;
 mod driver;
+mod frames;
 mod gate;
 mod message;
 mod pipe;
 mod sending;
 mod watch;
+
+pub use credit::Credit;
+pub use frames::{Found, Frames, kind};
 
 use crate::timer::Timer;
 use crate::{ConnInfo, ConnectionEnd, DrainSignal, FrontLimits, Refusal, Service, Transport};
@@ -35,9 +41,9 @@ use watch::Watch;
 /// What a client sends first (RFC 9113 section 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Streams that the client reset before they were looked at. They come in one read with their requests; no client has
-/// a reason for many (CVE-2023-44487).
-const RESET_UNSEEN: usize = 20;
+/// Streams that the client reset before they were looked at (CVE-2023-44487). They come in one read with their requests, since
+/// nothing more is read until they are done with (`pipe`): as many as a read can hold, so that only the credit (`watch`) decides.
+const RESET_UNSEEN: usize = 2_000;
 /// Streams that we reset and whose late frames are let pass, and for how long.
 const RESET_REMEMBERED: usize = 50;
 const RESET_MEMORY: Duration = Duration::from_secs(1);
@@ -133,7 +139,7 @@ where
         }
         Err(end) => {
             if let ConnectionEnd::Refused(refusal) = end {
-                service.refused(refusal, &info);
+                service.refused(refusal, &info, None);
             }
             end
         }

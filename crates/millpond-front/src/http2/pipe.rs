@@ -16,9 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 /// Gathered output beyond this is written before more is taken.
-const GATHERED: usize = 32 * 1024;
-/// A write of this size is not copied, where the transport takes several pieces at once.
-const LARGE: usize = 8 * 1024;
+const GATHERED: usize = workspace::OUTPUT;
+/// A write of this size is not copied, where the transport takes several pieces at once. A DATA frame of the usual 16 KiB
+/// is smaller: a system call, and what TCP does for each, costs more than the copy. `cargo xtask bench --cases http2`
+/// shows it.
+const LARGE: usize = 32 * 1024;
 /// Pieces handed to one `writev`: what is gathered, a frame's head, its content.
 const PIECES: usize = 8;
 
@@ -39,6 +41,8 @@ struct State<IO> {
     /// Bytes that the transport took, in all.
     moved: u64,
     watch: Watch,
+    /// Nothing is read until what came was looked at.
+    paused: bool,
 }
 
 impl<IO> Pipe<IO> {
@@ -52,6 +56,7 @@ impl<IO> Pipe<IO> {
             unblocked: None,
             moved: 0,
             watch,
+            paused: false,
         };
         Self(Arc::new(Mutex::new(state)))
     }
@@ -71,9 +76,11 @@ impl<IO> Pipe<IO> {
         look(&mut self.state().watch)
     }
 
-    /// Bytes that the transport took, in all.
-    pub(super) fn moved(&self) -> u64 {
-        self.state().moved
+    /// What came has been taken: there may be more. Tells how many bytes the transport took, in all, and whether streams were
+    /// reset in what came.
+    pub(super) fn go_on(&self) -> (u64, bool) {
+        let mut state = self.state();
+        (state.moved, std::mem::take(&mut state.paused))
     }
 
     /// When the transport last took something again after it had not.
@@ -123,7 +130,7 @@ impl<IO: Transport> State<IO> {
     }
 
     fn drained(&mut self) {
-        workspace::give_vec(std::mem::take(&mut self.out));
+        workspace::give_output(std::mem::take(&mut self.out));
         self.written = 0;
     }
 
@@ -157,7 +164,7 @@ impl<IO: Transport> State<IO> {
             ready!(self.poll_drain(cx))?;
         }
         if self.out.capacity() == 0 {
-            self.out = workspace::take_vec();
+            self.out = workspace::take_output();
         }
         for piece in pieces {
             self.out.extend_from_slice(piece);
@@ -196,8 +203,8 @@ impl<IO: Transport> AsyncRead for Pipe<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         let state = &mut *state;
-        if state.watch.is_flooded() {
-            // What else came is not worth the work: the connection is about to be closed.
+        if state.paused || state.watch.is_flooded() {
+            // Flooded: what else came is not worth the work, since the connection is about to be closed.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -209,7 +216,9 @@ impl<IO: Transport> AsyncRead for Pipe<IO> {
             buf.put_slice(&state.before[..taken]);
             state.before.advance(taken);
         }
-        state.watch.received(&buf.filled()[before..]);
+        // Requests that were reset before they were looked at are held beyond the number of streams: no more of them than one read
+        // brings.
+        state.paused = state.watch.received(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }

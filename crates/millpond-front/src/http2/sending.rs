@@ -5,7 +5,7 @@ use super::message::{final_head, trailer_map};
 use crate::head::Facts;
 use crate::respond::{Coding, choose};
 use crate::timer::Timer;
-use crate::{Finished, Outcome, Refusal, Reply, Request, Service, WireHead};
+use crate::{Finished, Outcome, Refusal, Reply, Request, Service};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
@@ -294,11 +294,10 @@ pub(super) fn refuse<S: Service>(
     is_head: bool,
     refusal: Refusal,
 ) {
-    terms.service.refused(refusal, terms.info);
-    let problem = Bytes::from(refusal.problem(terms.service.request_id().as_deref()));
-    let mut head = WireHead::new(refusal.status());
-    // Both parts are constants, and valid.
-    let _ = head.push("Content-Type", "application/problem+json");
+    let request_id = terms.service.request_id();
+    terms.service.refused(refusal, terms.info, request_id.as_deref());
+    let (head, problem) = refusal.answer(request_id.as_deref());
+    let problem = Bytes::from(problem);
     let response = final_head(head, Coding::Length(problem.len() as u64), terms.service.now());
     // A client that reset the stream meanwhile needs no answer; one that keeps its window shut waits for the rest of it.
     if let Ok(mut stream) = respond.send_response(response, is_head)

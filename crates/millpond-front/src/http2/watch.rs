@@ -4,25 +4,20 @@
 //! work is bounded here: each frame that carries no message takes from a credit, and what the connection is good for
 //! gives back to it.
 
+use super::credit::Credit;
+use super::frames::kind::{ACK, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, RST_STREAM, SETTINGS};
+use super::frames::{Found, Frames};
 use crate::FrontLimits;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const FRAME_HEAD: usize = 9;
-
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const CONTINUATION: u8 = 9;
-const ACK: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
-
-/// A reset may leave a fetch behind that nobody waits for; SETTINGS makes every stream be looked at.
-const RESET_COST: u32 = 5;
-const SETTINGS_COST: u32 = 10;
+/// A reset may leave a fetch behind that nobody waits for. It costs no more than that a client may make do without two hundred
+/// answers a second, as those do that search through a film or drop what they prefetched.
+const RESET_COST: u32 = 2;
+/// SETTINGS makes every stream be looked at.
+const SETTINGS_COST: u32 = 20;
 /// We ping once, when the connection is to be closed: nobody has many answers to give. (`h2` writes a warning for each.)
-const PONG_COST: u32 = 100;
+const PONG_COST: u32 = 200;
 /// What a reply gives back: as much as clients ping and update windows for one.
 const REPLY_CREDIT: u32 = 4;
 /// Bytes sent that give one back: even a client that updates two windows for each frame does so less often.
@@ -31,20 +26,13 @@ const BYTES_A_CREDIT: u64 = 1024;
 /// What the bytes so far amount to.
 #[derive(Debug)]
 pub(super) struct Watch {
-    head: [u8; FRAME_HEAD],
-    /// Bytes of `head` that have come.
-    have: usize,
-    /// Bytes until the next frame head.
-    skip: usize,
+    frames: Frames,
     /// The frame under way leaves a head unfinished.
     opens: bool,
     /// When the head under way began.
     head_since: Option<Instant>,
     settled: bool,
-    credit: u32,
-    most: u32,
-    rate: u32,
-    refilled: Instant,
+    credit: Credit,
     bytes_sent: u64,
     flooded: bool,
 }
@@ -53,46 +41,33 @@ impl Watch {
     /// Begins with `preface` bytes that are no frame.
     pub(super) fn new(preface: usize, limits: &FrontLimits) -> Self {
         Self {
-            head: [0; FRAME_HEAD],
-            have: 0,
-            skip: preface,
+            frames: Frames::new(preface),
             opens: false,
             head_since: None,
             settled: false,
-            credit: limits.control_credit,
-            most: limits.control_credit,
-            rate: limits.control_rate,
-            refilled: Instant::now(),
+            credit: Credit::new(limits.control_credit, limits.control_rate),
             bytes_sent: 0,
             flooded: false,
         }
     }
 
-    /// Bytes that were read.
-    pub(super) fn received(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let passed = self.skip.min(bytes.len());
-                self.skip -= passed;
-                bytes = &bytes[passed..];
-                self.after_payload();
-                continue;
-            }
-            let taken = (FRAME_HEAD - self.have).min(bytes.len());
-            self.head[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
-            self.have += taken;
-            bytes = &bytes[taken..];
-            if self.have == FRAME_HEAD {
-                self.have = 0;
-                self.frame();
+    /// Bytes that were read. True when they reset a stream.
+    pub(super) fn received(&mut self, mut bytes: &[u8]) -> bool {
+        let mut reset = false;
+        while let Some(found) = self.frames.next(&mut bytes) {
+            match found {
+                Found::Head { kind, flags, length } => {
+                    reset |= kind == RST_STREAM;
+                    self.frame(kind, flags, length);
+                }
+                Found::End => self.after_payload(),
             }
         }
+        reset
     }
 
     /// A frame head is complete.
-    fn frame(&mut self) {
-        let [a, b, c, kind, flags, ..] = self.head;
-        self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+    fn frame(&mut self, kind: u8, flags: u8, length: u32) {
         match kind {
             HEADERS | CONTINUATION => {
                 self.head_since.get_or_insert_with(Instant::now);
@@ -101,56 +76,36 @@ impl Watch {
             SETTINGS => self.settled = true,
             _ => {}
         }
-        self.spend(match kind {
-            // DATA and HEADERS are what a connection is for; the windows and the number of streams bound them.
-            0 | HEADERS => 0,
+        let cost = match kind {
+            // They are what a connection is for; the windows and the number of streams bound them.
+            DATA | HEADERS => 0,
             RST_STREAM => RESET_COST,
             SETTINGS if flags & ACK == 0 => SETTINGS_COST,
             PING if flags & ACK != 0 => PONG_COST,
             _ => 1,
-        });
-        self.after_payload();
+        };
+        self.flooded |= cost > 0 && !self.credit.spend(cost);
+        if length == 0 {
+            self.after_payload();
+        }
     }
 
     fn after_payload(&mut self) {
-        if self.skip == 0 && !self.opens {
+        if !self.opens {
             self.head_since = None;
         }
     }
 
-    fn spend(&mut self, cost: u32) {
-        if self.credit < cost {
-            self.refill(Instant::now());
-        }
-        match self.credit.checked_sub(cost) {
-            Some(left) => self.credit = left,
-            None => self.flooded = true,
-        }
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.refilled);
-        let earned = passed.as_millis().saturating_mul(u128::from(self.rate)) / 1000;
-        if earned > 0 {
-            self.give(u32::try_from(earned).unwrap_or(u32::MAX));
-            self.refilled = now;
-        }
-    }
-
-    fn give(&mut self, credit: u32) {
-        self.credit = self.credit.saturating_add(credit).min(self.most);
-    }
-
     /// So many replies are out.
     pub(super) fn replied(&mut self, replies: u32) {
-        self.give(replies.saturating_mul(REPLY_CREDIT));
+        self.credit.give(replies.saturating_mul(REPLY_CREDIT));
     }
 
     /// Bytes were handed to the transport.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.bytes_sent += bytes as u64;
         if self.bytes_sent >= BYTES_A_CREDIT {
-            self.give(u32::try_from(self.bytes_sent / BYTES_A_CREDIT).unwrap_or(u32::MAX));
+            self.credit.give(u32::try_from(self.bytes_sent / BYTES_A_CREDIT).unwrap_or(u32::MAX));
             self.bytes_sent %= BYTES_A_CREDIT;
         }
     }

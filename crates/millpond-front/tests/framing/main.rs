@@ -40,6 +40,7 @@ pub(crate) async fn check(row: &Row) {
             assert!(
                 text.contains(&format!("\"status\":{status},")) && text.contains("\"request_id\":\"id-7\"")
             );
+            assert!(text.contains("X-Request-Id: id-7\r\n"), "{text}");
             assert_eq!((closed, replies, lines.len()), (true, 1, 0), "{}: {lines:?}", row.name);
             assert_eq!(script.refused.lock().unwrap().len(), 1);
         }

@@ -4,7 +4,9 @@
 
 mod abuse;
 mod client;
+mod empty;
 mod exchange;
+mod frames;
 mod lifetime;
 mod malformed;
 mod raw;

@@ -283,7 +283,7 @@ impl Service for Script {
         self.finished.lock().unwrap().push(done.outcome);
     }
 
-    fn refused(&self, refusal: Refusal, _: &ConnInfo) {
+    fn refused(&self, refusal: Refusal, _: &ConnInfo, _: Option<&str>) {
         self.refused.lock().unwrap().push(refusal);
     }
 
