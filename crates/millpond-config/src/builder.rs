@@ -10,6 +10,7 @@ use crate::preset::{preset_names, preset_text};
 use crate::resolved::Resolved;
 use crate::setting::SettingValue;
 use crate::source::Source;
+use crate::storage::AUTHORITY;
 use crate::validate::validate;
 use crate::values::StoreUrl;
 use crate::variables::{self, CONFIG, Variable};
@@ -149,7 +150,7 @@ impl Builder {
         let dir = user_cache_dir(&layers.env);
         let home = absolute(&layers.env, "HOME").map(str::to_owned);
         let mut tree = layers.merge(&mut notes);
-        default_cache_dir(&mut tree, dir);
+        default_dirs(&mut tree, dir);
         home::expand(&mut tree, home.as_deref(), &mut notes.errors);
         let whole = inherit(&tree);
         validate(&whole, &mut notes.errors, &mut notes.warnings);
@@ -279,11 +280,15 @@ fn absolute<'a>(env: &'a [Variable], name: &str) -> Option<&'a str> {
     Path::new(&variable.value).is_absolute().then(|| variable.value.trim_end_matches('/'))
 }
 
-/// Gives `cache_dir` its default, where something is to be kept on disk.
-fn default_cache_dir(tree: &mut Node, dir: Option<Node>) {
-    let memory_only = tree.get("store").and_then(Node::text) == Some(StoreUrl::Memory.as_str());
-    if let Some(dir) = dir.filter(|_| !memory_only && tree.get("cache_dir").is_none()) {
+/// Gives `cache_dir` its default, where responses are to be kept on disk. Where they are not, the certificate authority of the user
+/// has its place there all the same: clients are to trust one, whatever a server keeps.
+fn default_dirs(tree: &mut Node, dir: Option<Node>) {
+    let Some(dir) = dir.filter(|_| tree.get("cache_dir").is_none()) else { return };
+    if tree.get("store").and_then(Node::text) != Some(StoreUrl::Memory.as_str()) {
         tree.insert(&["cache_dir"], dir);
+    } else if let Some(path) = dir.text().filter(|_| tree.at(["intercept", "ca_dir"]).is_none()) {
+        let path = Value::Text(format!("{path}/{AUTHORITY}"));
+        tree.insert(&["intercept", "ca_dir"], Node::new(path, dir.source));
     }
 }
 

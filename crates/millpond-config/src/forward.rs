@@ -26,7 +26,7 @@ pub struct Forward {
     /// The only ports a tunnel (CONNECT) may go to; all where the list is empty.
     #[schemars(inner(range(min = 1)), extend("examples" = [[443]]))]
     pub tunnel_ports: Vec<u16>,
-    /// Listen beyond loopback although neither `forward.allow` nor a key keeps strangers from using this as their own.
+    /// Listen beyond loopback although no list in `forward.allow` keeps strangers from using this as their own.
     pub open_to_all: bool,
 }
 
@@ -63,7 +63,8 @@ pub struct Intercept {
     /// The hosts whose connections stay closed in any case: clients that accept one certificate only, say.
     pub tunnel: Vec<HostPattern>,
     /// The directory of the certificate authority, created with first use; that of mitmproxy (`~/.mitmproxy`) may be named
-    /// as well. Where unset: `ca` in `cache_dir`, or `ca` in `tape.dir` of a recording.
+    /// as well. Where unset: `ca` in `cache_dir`; where `store` is `memory`, the command line takes `ca` in the directory that would
+    /// be its default.
     #[schemars(extend("format" = "path", "examples" = ["~/.mitmproxy"]))]
     pub ca_dir: Option<PathBuf>,
 }

@@ -40,9 +40,9 @@ pub struct Limits {
     pub first_byte_timeout: Period,
     /// Between two reads of a body, from an origin or a client.
     pub between_reads_timeout: Period,
-    /// For anything to move in a tunnel (CONNECT) whose inside is not read.
+    /// For anything to move in a tunnel (CONNECT) whose inside is not read, or after a change of protocol (101).
     pub tunnel_idle_timeout: Period,
-    /// For requests in flight to finish when the server stops.
+    /// For requests in flight to finish when the server stops, and for tunnels that are not at rest.
     pub drain_timeout: Period,
     /// Connections to one origin at one time; further requests wait. 0 means no limit.
     pub origin_connections: u32,

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// The database file within the cache directory.
 const DATABASE: &str = "millpond.db";
+/// The certificate authority's directory within it.
+pub(crate) const AUTHORITY: &str = "ca";
 
 /// The memory tier.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +87,13 @@ impl Config {
     /// The database file in [`store_dir`](Self::store_dir).
     pub fn store_file(&self) -> Option<PathBuf> {
         Some(self.store_dir()?.join(DATABASE))
+    }
+
+    /// The directory of the certificate authority: `intercept.ca_dir`, else `ca` in `cache_dir`. Never one of tapes, which are
+    /// for sharing: the authority's key is not.
+    pub fn ca_dir(&self) -> Option<PathBuf> {
+        let within = || self.cache_dir.as_ref().map(|dir| dir.join(AUTHORITY));
+        self.intercept.ca_dir.clone().or_else(within)
     }
 
     /// The largest response body that any route stores, in bytes.

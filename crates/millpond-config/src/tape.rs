@@ -3,6 +3,7 @@
 //! What must not live here: tapes.
 
 use crate::values::{FieldName, Period};
+use millpond_tape::redact;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -173,52 +174,8 @@ impl Default for Redact {
             enabled: true,
             responses: None,
             fields: Vec::new(),
-            query: names(&[
-                "access_token",
-                "api_key",
-                "apikey",
-                "auth_token",
-                "client_assertion",
-                "client_secret",
-                "code_verifier",
-                "id_token",
-                "passwd",
-                "password",
-                "refresh_token",
-                "secret",
-                "sig",
-                "signature",
-                "token",
-                "X-Amz-Credential",
-                "X-Amz-Security-Token",
-                "X-Amz-Signature",
-                "X-Goog-Credential",
-                "X-Goog-Signature",
-            ]),
-            json: names(&[
-                "access_token",
-                "accessToken",
-                "api_key",
-                "apikey",
-                "auth_token",
-                "authToken",
-                "client_secret",
-                "clientSecret",
-                "id_token",
-                "idToken",
-                "passwd",
-                "password",
-                "private_key",
-                "privateKey",
-                "refresh_token",
-                "refreshToken",
-                "secret",
-                "secret_access_key",
-                "SecretAccessKey",
-                "session_token",
-                "sessionToken",
-                "token",
-            ]),
+            query: names(&redact::PARAMS),
+            json: names(&redact::MEMBERS),
         }
     }
 }

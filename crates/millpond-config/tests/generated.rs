@@ -288,11 +288,3 @@ fn json_lists_paths_values_and_origins() {
     assert_eq!(row("route.1.rule.1.paths")["origin"], "a.toml:30:9", "from the top level");
     assert_eq!(row("rule"), Value::Null, "told rule by rule");
 }
-
-#[test]
-fn secrets_are_the_same_whether_settings_name_them_or_the_crate_of_tapes() {
-    use millpond_tape::redact::{MEMBERS, PARAMS};
-    let redact = Config::default().tape.redact;
-    assert_eq!(redact.query, PARAMS);
-    assert_eq!(redact.json, MEMBERS);
-}

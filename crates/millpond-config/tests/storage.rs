@@ -46,6 +46,30 @@ fn every_layer_is_stronger_than_the_default_directory() {
 }
 
 #[test]
+fn the_authority_has_its_place_in_the_cache_directory() {
+    let named = |builder: Builder| {
+        let config = builder.set("tape.dir", "/tapes").build().unwrap().config;
+        config.ca_dir().map(|dir| dir.to_str().unwrap().to_owned())
+    };
+    assert_eq!(named(Config::builder()), None, "not beside tapes, which are for sharing");
+    let home = with(&[("HOME", "/home/u")]);
+    let memory = home.clone().set("store", "memory");
+    for (builder, dir) in [
+        (Config::builder().set("cache_dir", "/c"), "/c/ca"),
+        (home.clone(), "/home/u/.cache/millpond/ca"),
+        (memory.clone(), "/home/u/.cache/millpond/ca"),
+        (memory.clone().set("cache_dir", "/c"), "/c/ca"),
+        (memory.clone().set("intercept.ca_dir", "/a"), "/a"),
+        (home.set("intercept.ca_dir", "~/.mitmproxy"), "/home/u/.mitmproxy"),
+    ] {
+        assert_eq!(named(builder).as_deref(), Some(dir));
+    }
+    let resolved = memory.build().unwrap();
+    assert_eq!(resolved.origin_of("intercept.ca_dir").unwrap().to_string(), "default, from HOME");
+    assert_eq!(dir(&resolved), None);
+}
+
+#[test]
 fn a_store_without_a_directory_says_what_to_do() {
     let errors = Config::builder().set_flag("--store", "store", "sqlite").build().unwrap_err();
     assert_eq!(

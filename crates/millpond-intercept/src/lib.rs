@@ -24,7 +24,7 @@ pub use accept::{Accepted, Interceptor, Now, Options};
 pub use authority::{Authority, AuthorityError, BundleError, Summary};
 pub use failure::{AcceptError, Fault, MintError};
 pub use name::{CertName, InvalidName};
-pub use opening::{Opening, Rewound, opening, opening_until};
+pub use opening::{Opening, opening, opening_until};
 pub use refusals::{RefusalLimits, Refusals, Remembered};
 pub use stream::TlsIo;
 pub use trust::{Trust, TrustWatch};

@@ -1,12 +1,9 @@
 //! What a tunnel begins with.
 
-use millpond_front::Transport;
-use std::fmt;
-use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use millpond_front::{Rewound, Transport};
+use std::pin::pin;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout_at};
 
 /// How a client begins what it says in a tunnel.
@@ -41,27 +38,27 @@ pub async fn opening_until<IO: Transport>(
 ) -> (Opening, Rewound<IO>) {
     let deadline = Instant::now() + limit;
     let mut other = pin!(other);
-    let mut seen = Seen::default();
+    let (mut seen, mut end) = ([0; LOOK], 0);
     let opening = loop {
-        if let Some(opening) = judge(seen.bytes()) {
+        if let Some(opening) = judge(&seen[..end]) {
             break opening;
         }
         let nothing = tokio::select! {
             biased;
-            read = timeout_at(deadline, io.read(&mut seen.bytes[seen.end..])) => match read {
+            read = timeout_at(deadline, io.read(&mut seen[end..])) => match read {
                 Ok(Ok(0) | Err(_)) => Opening::Closed,
                 Err(_) => Opening::Silent,
                 Ok(Ok(read)) => {
-                    seen.end += read;
+                    end += read;
                     continue;
                 }
             },
             () = &mut other => Opening::Silent,
         };
         // A beginning that could have become either, and of which no more comes, is neither.
-        break if seen.end > 0 { Opening::Other } else { nothing };
+        break if end > 0 { Opening::Other } else { nothing };
     };
-    (opening, Rewound { seen, io })
+    (opening, Rewound::new(seen[..end].to_vec(), io))
 }
 
 /// What `bytes` are the beginning of; `None` while they may become one or another.
@@ -84,93 +81,5 @@ fn judge(bytes: &[u8]) -> Option<Opening> {
             Some(if http { Opening::Http } else { Opening::Other })
         }
         _ => Some(Opening::Other),
-    }
-}
-
-/// The bytes looked at, of which those before `start` were read again.
-#[derive(Default)]
-struct Seen {
-    bytes: [u8; LOOK],
-    start: usize,
-    end: usize,
-}
-
-impl Seen {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-}
-
-/// A connection whose first bytes were looked at: they are read again.
-pub struct Rewound<IO> {
-    seen: Seen,
-    io: IO,
-}
-
-impl<IO> Rewound<IO> {
-    /// The connection as if nothing had been read.
-    pub fn get_ref(&self) -> &IO {
-        &self.io
-    }
-
-    /// The bytes looked at and not yet read again, and the connection behind them.
-    pub fn into_parts(self) -> (Vec<u8>, IO) {
-        (self.seen.bytes().to_vec(), self.io)
-    }
-}
-
-impl<IO: Transport> Transport for Rewound<IO> {
-    fn reset_on_close(&mut self, on: bool) {
-        self.io.reset_on_close(on);
-    }
-}
-
-impl<IO: Transport> AsyncRead for Rewound<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let kept = this.seen.bytes();
-        if kept.is_empty() {
-            return Pin::new(&mut this.io).poll_read(cx, buf);
-        }
-        let take = kept.len().min(buf.remaining());
-        buf.put_slice(&kept[..take]);
-        this.seen.start += take;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<IO: Transport> AsyncWrite for Rewound<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-}
-
-impl<IO> fmt::Debug for Rewound<IO> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Rewound({} bytes)", self.seen.bytes().len())
     }
 }

@@ -59,6 +59,8 @@ pub enum MissReason {
     Unknown,
     /// Every recorded answer was given, and none is given twice.
     Exhausted,
+    /// It is on a tape, but its answer broke off while it was recorded, or never came.
+    BrokenOff,
     /// It is on a tape, but the content of its answer was not recorded.
     NoContent,
     /// It is on a tape as a change of protocol (101), and what was said after that is not replayed.
@@ -81,6 +83,9 @@ impl MissReason {
         match self {
             Self::Unknown => "no tape has it",
             Self::Exhausted => "every recorded answer to it was given",
+            Self::BrokenOff => {
+                "its answer broke off while it was recorded, or never came, so that there is no whole one to give"
+            }
             Self::NoContent => "the tape that has it was recorded without the content of the response",
             Self::Switched => "the recorded answer is a change of protocol (101), which is not replayed",
             Self::NoRequestContent => {

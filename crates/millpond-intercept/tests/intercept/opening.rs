@@ -89,7 +89,7 @@ async fn what_was_looked_at_is_read_again_in_any_pieces() {
     assert_eq!(&answer, b"answer");
     let (kept, mut io) = rewound.into_parts();
     drop(theirs);
-    let mut rest = kept;
+    let mut rest = kept.to_vec();
     io.read_to_end(&mut rest).await.unwrap();
     assert_eq!(rest, b"one/two/three/four/five/six HTTP/1.1\r\n");
 }

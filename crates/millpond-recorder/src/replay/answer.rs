@@ -33,7 +33,7 @@ impl Answer {
     /// Why it has none that could be sent.
     pub(super) fn of(recorded: Recorded) -> Result<Self, MissReason> {
         let Some(response) = recorded.response.filter(|_| !recorded.aborted) else {
-            return Err(MissReason::NoContent);
+            return Err(MissReason::BrokenOff);
         };
         let mut head = response_head(&response).ok_or(MissReason::Unreadable)?;
         if head.status.is_informational() {

@@ -32,14 +32,14 @@ struct Answers {
 }
 
 impl Answers {
-    /// Notes why an exchange does not answer, where that is worth to be told.
+    /// Notes why an exchange does not answer.
     fn note(&mut self, key: MatchKey, silent: Silent) {
         let reason = match silent {
             Silent::Switched => MissReason::Switched,
             Silent::NoContent => MissReason::NoContent,
             Silent::NoRequestContent => MissReason::NoRequestContent,
             Silent::RequestIncomplete => MissReason::RequestIncomplete,
-            Silent::NoResponse | Silent::Aborted => return,
+            Silent::NoResponse | Silent::Aborted => MissReason::BrokenOff,
         };
         self.silent.insert(key, reason);
     }
