@@ -18,8 +18,11 @@ use std::time::{Duration, UNIX_EPOCH};
 /// Lines are written once this many bytes have gathered.
 const BLOCK: usize = 64 * 1024;
 
-/// Names of query parameters, or parts of names, whose values are secrets often enough not to be logged.
-const SECRET_NAMES: [&str; 20] = [
+/// Names of query parameters, or parts of names, whose values are secrets often enough not to be logged. Wider than what is kept off
+/// tapes (`millpond_tape::redact::PARAMS`), and not a setting: nothing is lost with a value that is missing here, while requests
+/// that differ only in such a value are the same to a tape.
+const SECRET_NAMES: [&str; 21] = [
+    "assertion",
     "key",
     "token",
     "secret",
@@ -99,12 +102,13 @@ impl AccessLog {
         self.write(&Line { time, peer, method, origin, target, note: &done.log, outcome: done.outcome });
     }
 
-    /// A request that is none, which the front has answered.
-    pub fn refused(&self, refusal: Refusal, conn: &ConnInfo, time: Timestamp) {
+    /// A request that is none. `request_id` is that of the front's answer; where there is none, as to broken frames of HTTP/2,
+    /// the line has `-` in its place.
+    pub fn refused(&self, refusal: Refusal, conn: &ConnInfo, request_id: Option<&str>, time: Timestamp) {
         let note = Note {
             outcome: "refused",
             reason: Some(refusal.name()),
-            ..Note::new("-".to_owned(), &Arc::from(""))
+            ..Note::new(request_id.unwrap_or("-").to_owned(), &Arc::from(""))
         };
         let outcome = Outcome {
             status: refusal.status(),

@@ -22,11 +22,12 @@ mod server;
 mod service;
 mod stores;
 mod tape;
+mod tunnel;
 mod unkeyed;
 mod upstream;
 
 pub use forward::Names;
-pub use profile::profile_for;
+pub use profile::key_for;
 pub use server::{Running, Server, StartError};
 pub use stores::disk_options;
 pub use tape::tape_options;

@@ -1,10 +1,12 @@
 //! From configuration to what the engine and the front take.
 
+use crate::explain::Door;
 use crate::route::RouteTable;
 use crate::upstream::PoolLimits;
 use millpond_config::{AcceptLanguage, Config, Limits, Policy, Query, Route};
 use millpond_engine::{CachePost, ContentKeys, FetchLimits, RangeFill, Upstream};
-use millpond_exchange::{QueryRules, RequestHead};
+use millpond_exchange::url::normalise_path_and_query;
+use millpond_exchange::{Key, KeyParts, QueryRules, RequestHead};
 use millpond_front::FrontLimits;
 use millpond_policy::{LanguageMatch, Profile};
 
@@ -37,13 +39,18 @@ pub(crate) fn profile(policy: &Policy, offline: bool) -> Profile {
     }
 }
 
-/// The profile by which `request` would be judged: that of the route that takes it, else the top level's.
-pub fn profile_for(config: &Config, request: &RequestHead) -> Profile {
-    let table = RouteTable::new(config);
-    match table.find(&request.authority, &request.path_and_query) {
-        Ok(route) => route.context_at(&request.path_and_query).profile.clone(),
-        Err(_) => profile(config.policy_for(&request.path_and_query), config.offline),
-    }
+/// The key under which a server with `config` looks for the answer to a GET of `request`, as a client sends it to `door`, and
+/// the profile by which it judges it; `None` where no route takes the request. Guards are not asked.
+pub fn key_for(config: &Config, door: Door, request: &RequestHead) -> Option<(Key, Profile)> {
+    let table = match door {
+        Door::Serve => RouteTable::new(config),
+        Door::Forward => RouteTable::forwarding(config),
+    };
+    let path_and_query = normalise_path_and_query(&request.path_and_query);
+    let route = table.find(&request.authority, &path_and_query).ok()?;
+    let (context, target) = (route.context_at(&path_and_query), route.target(request, &path_and_query));
+    let parts = KeyParts::new(target.scheme, target.authority, &target.path_and_query);
+    Some((parts.with_query(&context.query).to_key(), context.profile.clone()))
 }
 
 /// The query rules of a route.

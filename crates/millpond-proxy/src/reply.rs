@@ -3,13 +3,14 @@
 use crate::note::Note;
 use crate::rewrite::via;
 use crate::route::Route;
-use millpond_engine::{Answer, AnswerHead, Target, Upgrade};
+use crate::tunnel::{Patience, switch};
+use millpond_engine::{Answer, AnswerHead, Target};
 use millpond_exchange::{Body, Field, KeyParts, ResponseHead, StatusCode};
-use millpond_front::{Reply, UpgradeHandler, WireHead};
+use millpond_front::{Reply, WireHead};
 use millpond_policy::CacheStatus;
 
-/// The reply for `answer`.
-pub(crate) fn reply(answer: Answer, route: &Route, note: Note) -> Reply<Note> {
+/// The reply for `answer`. Where that changes the protocol, `patience` is had with what follows.
+pub(crate) fn reply(answer: Answer, route: &Route, patience: &Patience, note: Note) -> Reply<Note> {
     let Answer { head, body, announce, age, outcome, status, upgrade } = answer;
     let mut wire = wire_head(&head, age.is_some(), route);
     if let Some(age) = age {
@@ -20,7 +21,7 @@ pub(crate) fn reply(answer: Answer, route: &Route, note: Note) -> Reply<Note> {
     push(&mut wire, "Via", via(head.head().version));
     push(&mut wire, "X-Request-Id", &note.request_id);
     if let Some(upgrade) = upgrade.filter(|_| head.head().status == StatusCode::SWITCHING_PROTOCOLS) {
-        return Reply { upgrade: Some(switch(upgrade)), ..Reply::new(wire, Body::Empty, note) };
+        return Reply { upgrade: Some(switch(upgrade, patience)), ..Reply::new(wire, Body::Empty, note) };
     }
     Reply { announce, ..Reply::new(wire, body, note) }
 }
@@ -88,22 +89,4 @@ pub(crate) fn push(wire: &mut WireHead, name: &str, value: impl AsRef<[u8]>) {
 
 fn push_number(wire: &mut WireHead, name: &str, value: u64) {
     push(wire, name, value.to_string());
-}
-
-/// Joins the client's connection and the origin's after a 101.
-pub(crate) fn switch(upgrade: Upgrade) -> UpgradeHandler {
-    Box::new(move |mut client| {
-        Box::pin(async move {
-            match upgrade.await {
-                Ok(mut origin) => {
-                    // Either side closing ends the tunnel; how it ended concerns the two of them.
-                    let ended = tokio::io::copy_bidirectional(&mut client, &mut origin).await;
-                    tracing::debug!(?ended, "tunnel closed");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the origin agreed to switch protocols and then did not");
-                }
-            }
-        })
-    })
 }

@@ -32,24 +32,24 @@ impl Sender<'_> {
     }
 }
 
-/// True when the origin would be told, with a request whose answer is not for others as a rule, what the key of a GET does
-/// not know: fields that steer it, or a host that only this client names.
-fn steers(route: &Route, received: &RequestHead) -> bool {
-    let scheme = route.context.upstream.scheme;
-    let normal = |authority| normalise_authority(scheme, authority);
+/// The host that only this client names, in normal form: the key of a GET knows nothing of it, and the origin is told of it
+/// with requests whose answers are not for others as a rule.
+pub(crate) fn client_host(route: &Route, received: &RequestHead) -> Option<Box<str>> {
+    if route.forwards || route.preserve_host || received.authority.is_empty() {
+        return None;
+    }
+    let upstream = &route.context.upstream;
+    let normal = |authority| normalise_authority(upstream.scheme, authority);
     let told = normal(&received.authority);
-    let known_host = route.forwards
-        || route.preserve_host
-        || route.is_for_just(&told)
-        || told == normal(&route.context.upstream.authority);
-    !known_host || unkeyed::any_steers(&received.fields)
+    let is_known = route.is_for_just(&told) || told == normal(&upstream.authority);
+    (!is_known).then(|| told.into_owned().into())
 }
 
-/// Why nothing of the answer is kept for others, where the request may have steered it: a POST whose content is not part of
-/// the key is the one whose answer could be.
-pub(crate) fn steered(route: &Route, received: &RequestHead, keys_content: bool) -> Option<Reason> {
+/// Why nothing of the answer is kept for others, where fields of the request may have steered it: a POST whose content is not
+/// part of the key is the one whose answer could be.
+pub(crate) fn steered(received: &RequestHead, keys_content: bool) -> Option<Reason> {
     let may_be_kept = received.method == Method::POST && !keys_content;
-    (may_be_kept && steers(route, received)).then_some(Reason::Steered)
+    (may_be_kept && unkeyed::any_steers(&received.fields)).then_some(Reason::Steered)
 }
 
 /// The head for the origin. `upgrade` keeps the fields that ask for another protocol.

@@ -25,6 +25,8 @@ const ALWAYS_REWRITTEN: [&str; 8] = [
 /// One route, ready for use.
 pub(crate) struct Route {
     pub name: Arc<str>,
+    /// Its place in the configuration.
+    pub place: usize,
     pub hint: Hint,
     host: Option<HostPattern>,
     path_prefix: PathPrefix,
@@ -52,7 +54,7 @@ struct Ruled {
 }
 
 impl Route {
-    fn new(route: &millpond_config::Route, offline: bool, forwards: bool) -> Self {
+    fn new(place: usize, route: &millpond_config::Route, offline: bool, forwards: bool) -> Self {
         let upstream = profile::upstream(route);
         let mut rewritten: Vec<Box<str>> = ALWAYS_REWRITTEN.iter().map(|name| (*name).into()).collect();
         let rules = &route.request_fields;
@@ -78,6 +80,7 @@ impl Route {
         Self {
             rules: by_path.collect(),
             name: route.label().into(),
+            place,
             hint: Hint::default(),
             host: route.host.clone(),
             path_prefix: route.path_prefix.clone(),
@@ -136,12 +139,16 @@ impl Route {
 
     /// How requests for `path_and_query`, in normal form, are treated: by the first rule that covers the path, if one does.
     pub fn context_at(&self, path_and_query: &str) -> &Arc<Context> {
+        self.rule_at(path_and_query).map_or(&self.context, |number| &self.rules[number].context)
+    }
+
+    /// The number of that rule among those of the route.
+    pub fn rule_at(&self, path_and_query: &str) -> Option<usize> {
         if self.rules.is_empty() {
-            return &self.context;
+            return None;
         }
         let path = path_and_query.split('?').next().unwrap_or_default();
-        let covers = |rule: &&Ruled| rule.paths.iter().any(|pattern| pattern.matches(path));
-        self.rules.iter().find(covers).map_or(&self.context, |rule| &rule.context)
+        self.rules.iter().position(|rule| rule.paths.iter().any(|pattern| pattern.matches(path)))
     }
 
     /// What the engine is told for a request that may have to go to its origin. In a forward proxy it is made for each:
@@ -207,6 +214,11 @@ pub(crate) struct RouteTable {
 /// Stands where a route has no origin of its own. The name is never resolved: RFC 2606 section 2.
 const NO_ORIGIN: &str = "http://forward.invalid";
 
+/// The configuration of a forward proxy with a route for every host that it does not name.
+pub(crate) fn forwarding(config: &Config) -> Config {
+    Config { origin: NO_ORIGIN.parse::<OriginUrl>().ok(), ..config.clone() }
+}
+
 impl RouteTable {
     pub fn new(config: &Config) -> Self {
         Self::of(config, false)
@@ -215,14 +227,14 @@ impl RouteTable {
     /// The routes of a forward proxy: they say how requests for their hosts and paths are treated, the top level says it for all
     /// others. Where a request goes is its own business.
     pub fn forwarding(config: &Config) -> Self {
-        let mut config = config.clone();
-        config.origin = NO_ORIGIN.parse::<OriginUrl>().ok();
-        Self::of(&config, true)
+        Self::of(&forwarding(config), true)
     }
 
     fn of(config: &Config, forwards: bool) -> Self {
+        let configured = config.routes();
+        let made = configured.iter().enumerate();
         let mut routes: Vec<Route> =
-            config.routes().iter().map(|route| Route::new(route, config.offline, forwards)).collect();
+            made.map(|(place, route)| Route::new(place, route, config.offline, forwards)).collect();
         routes.sort_by_key(Route::rank);
         Self { routes, forwards }
     }

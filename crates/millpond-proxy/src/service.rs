@@ -9,8 +9,9 @@ use crate::pass::pass_reason;
 use crate::problem::Problem;
 use crate::reply::{own_reply, reply, shown_key};
 use crate::request_id::RequestIds;
-use crate::rewrite::{Sender, for_origin, steered};
+use crate::rewrite::{Sender, client_host, for_origin, steered};
 use crate::route::{NoRoute, Route, RouteTable};
+use crate::tunnel::Patience;
 use millpond_config::IpRange;
 use millpond_engine::{Answer, Engine, Exchange, Origin};
 use millpond_exchange::url::normalise_path_and_query;
@@ -33,6 +34,7 @@ pub(crate) const ALLOWED: &str = "GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, D
 pub(crate) struct Common {
     pub routes: RouteTable,
     pub trusted: Vec<IpRange>,
+    pub patience: Patience,
     /// The name logged where no route was found; shared, because a hit has no time for it.
     pub no_route: Arc<str>,
 }
@@ -88,34 +90,6 @@ impl<O: Origin> CacheService<O> {
         peer.is_some_and(|peer| self.common.trusted.iter().any(|range| range.contains(peer)))
     }
 
-    /// Finds the route, or says why there is none.
-    fn route(&self, request: &Request) -> Result<&Route, Problem> {
-        let head = &request.head;
-        if head.method == Method::CONNECT {
-            let detail = "This server answers for fixed origins and opens no tunnels.";
-            return Err(not_allowed("no-tunnels", detail));
-        }
-        if head.method == Method::TRACE {
-            // It would show the client fields that proxies on the way have added (RFC 9110 section 9.3.8).
-            let detail = "TRACE is not forwarded.";
-            return Err(not_allowed("no-trace", detail));
-        }
-        if passes(head) > MAX_PASSES {
-            let detail = "The request came by here again and again: the origin leads back to this server.";
-            return Err(Problem::new(StatusCode::LOOP_DETECTED, "loop", detail));
-        }
-        let absolute = request.form == TargetForm::Absolute && !self.forwards();
-        if absolute && !self.common.routes.knows(&head.authority) {
-            return Err(misdirected(&head.authority));
-        }
-        self.common.routes.find(&head.authority, &head.path_and_query).map_err(|none| match none {
-            NoRoute::Host => misdirected(&head.authority),
-            NoRoute::Path => {
-                Problem::new(StatusCode::NOT_FOUND, "no-route", "No route is configured for this path.")
-            }
-        })
-    }
-
     async fn answer(
         &self,
         mut request: Request,
@@ -134,7 +108,7 @@ impl<O: Origin> CacheService<O> {
         if named && request.head.scheme != conn.scheme {
             return Err(wrong_scheme(request.head.scheme, conn.scheme));
         }
-        let route = self.route(&request)?;
+        let route = find_route(&self.common.routes, &request.head, request.form)?;
         if let Some(answer) = last_hop(&request.head) {
             return Err(answer);
         }
@@ -145,7 +119,7 @@ impl<O: Origin> CacheService<O> {
         let method = &request.head.method;
         let keys_content = route.context.keys_content(method);
         let pass = pass_reason(route, &request.head, &request.head.path_and_query)
-            .or_else(|| steered(route, &request.head, keys_content));
+            .or_else(|| steered(&request.head, keys_content));
         let has_content = request.body_length != Some(0);
         let sender = Sender {
             peer,
@@ -175,6 +149,7 @@ impl<O: Origin> CacheService<O> {
             pass,
             upgrade,
             client_scheme,
+            client_host: client_host(route, &request.head),
             interim: Some(expect::sink(interim, expects.then_some(gate))),
         };
         match self.engine.handle(exchange).await {
@@ -222,7 +197,7 @@ impl<O: Origin> Service for CacheService<O> {
             key: shown_key(target, route),
             ..self.note(head, conn, false)
         };
-        Some(reply(answer, route, note))
+        Some(reply(answer, route, &self.common.patience, note))
     }
 
     async fn call(&self, request: Request, body: Body, interim: Interim, conn: &ConnInfo) -> Reply<Note> {
@@ -234,7 +209,7 @@ impl<O: Origin> Service for CacheService<O> {
                 note.outcome = answer.outcome.as_str();
                 note.reason = answer.status.detail;
                 route.hint.consider(&answer, &route.name);
-                reply(answer, route, note)
+                reply(answer, route, &self.common.patience, note)
             }
             Err(problem) => report(&problem, note),
         }
@@ -246,15 +221,46 @@ impl<O: Origin> Service for CacheService<O> {
         }
     }
 
-    fn refused(&self, refusal: Refusal, conn: &ConnInfo) {
+    fn refused(&self, refusal: Refusal, conn: &ConnInfo, request_id: Option<&str>) {
         if let Some(log) = &self.log {
-            log.refused(refusal, conn, self.engine.now());
+            log.refused(refusal, conn, request_id, self.engine.now());
         }
     }
 
     fn request_id(&self) -> Option<String> {
         Some(self.ids.next())
     }
+}
+
+/// The route for a request whose path is in normal form, or what its client is told where there is none.
+pub(crate) fn find_route<'a>(
+    routes: &'a RouteTable,
+    head: &RequestHead,
+    form: TargetForm,
+) -> Result<&'a Route, Problem> {
+    if head.method == Method::CONNECT {
+        let detail = "This server answers for fixed origins and opens no tunnels.";
+        return Err(not_allowed("no-tunnels", detail));
+    }
+    if head.method == Method::TRACE {
+        // It would show the client fields that proxies on the way have added (RFC 9110 section 9.3.8).
+        let detail = "TRACE is not forwarded.";
+        return Err(not_allowed("no-trace", detail));
+    }
+    if passes(head) > MAX_PASSES {
+        let detail = "The request came by here again and again: the origin leads back to this server.";
+        return Err(Problem::new(StatusCode::LOOP_DETECTED, "loop", detail));
+    }
+    let absolute = form == TargetForm::Absolute && !routes.forwards();
+    if absolute && !routes.knows(&head.authority) {
+        return Err(misdirected(&head.authority));
+    }
+    routes.find(&head.authority, &head.path_and_query).map_err(|none| match none {
+        NoRoute::Host => misdirected(&head.authority),
+        NoRoute::Path => {
+            Problem::new(StatusCode::NOT_FOUND, "no-route", "No route is configured for this path.")
+        }
+    })
 }
 
 /// The scheme that a proxy in front says its client used, where it is another than this connection's.
@@ -308,7 +314,7 @@ fn passes(head: &RequestHead) -> usize {
 }
 
 /// RFC 9110 section 7.6.2: Max-Forwards: 0 makes this the last recipient of an OPTIONS request.
-fn last_hop(head: &RequestHead) -> Option<Problem> {
+pub(crate) fn last_hop(head: &RequestHead) -> Option<Problem> {
     let left = head.fields.get_str("max-forwards").and_then(|value| value.parse::<u64>().ok());
     let last = head.method == Method::OPTIONS && left == Some(0);
     last.then(|| Problem {

@@ -1,4 +1,5 @@
-//! The pages under docs/: their links lead somewhere, their examples are right, and their tables are up to date.
+//! The pages under docs/ and the map of the code: their links and paths lead somewhere, their examples are right, and their
+//! tables are up to date.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up or read is a failed test")]
 
@@ -10,10 +11,13 @@ mod proxy;
 mod tool;
 
 use millpond::config::Config;
-use millpond::engine::SystemClock;
+use millpond::engine::{OriginFault, SystemClock};
 use millpond::policy::Reason;
+use millpond::proxy::Server;
+use millpond::recorder::Totals;
 use origin::{Origin, head};
 use proxy::Proxy;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -188,4 +192,88 @@ fn every_reason_is_in_the_guide() {
     } else {
         assert!(page == expected, "{} is out of date: run this test with UPDATE_DOCS=1", file.display());
     }
+}
+
+#[test]
+fn every_path_on_the_map_is_there() {
+    let top = docs().join("..");
+    let map = std::fs::read_to_string(top.join("ARCHITECTURE.md")).unwrap();
+    assert!(!map.contains("```"), "the paths are looked for between single backticks");
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    let (mut count, mut dead) = (0, Vec::new());
+    for name in map.split('`').skip(1).step_by(2).filter(|name| name.bytes().all(is_plain)) {
+        let Some((first, rest)) = name.split_once('/') else {
+            // Files of one name are many: each is written with its crate.
+            if Path::new(name).extension().is_some_and(|extension| extension == "rs") {
+                dead.push(name);
+            }
+            continue;
+        };
+        let of_crate = top.join("crates").join(format!("millpond-{first}"));
+        let path = if of_crate.is_dir() { of_crate.join("src").join(rest) } else { top.join(name) };
+        let found = if name.ends_with('/') { path.is_dir() } else { path.is_file() };
+        count += 1;
+        if !found {
+            dead.push(name);
+        }
+    }
+    assert!(dead.is_empty(), "ARCHITECTURE.md: {dead:#?}");
+    assert!(count >= 50, "only {count} paths");
+}
+
+/// What stands in backticks in the first column of the tables of a page of the reference.
+fn named_in_tables(page: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(docs().join("reference").join(page)).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split('`').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_counter_is_in_the_reference() {
+    let dir = tempfile::tempdir().unwrap();
+    let values = Config::builder().set("listen", "127.0.0.1:0").set("access_log.format", "off");
+    let config = values.set("cache_dir", dir.path().to_str().unwrap()).build().unwrap().config;
+    let running = Server::bind_forward(&config, Arc::new(SystemClock)).unwrap().start().unwrap();
+    let figures = running.figures();
+    running.stop();
+    running.wait();
+    let mut counted: BTreeSet<String> = figures.into_iter().map(|(name, _)| name).collect();
+    let parts = ["hits", "memory_bytes", "disk_entries", "tunnels_open"];
+    assert!(parts.iter().all(|name| counted.contains(*name)), "{counted:?}");
+    counted.extend(Totals::default().iter().map(|(name, _)| format!("tape_{name}")));
+    assert_eq!(named_in_tables("counters.md"), counted);
+}
+
+/// The kinds that calls of `Problem::new` in the files under `dir` name.
+fn kinds_in(dir: PathBuf, kinds: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            kinds_in(path, kinds);
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let calls = text.split("Problem::new(").skip(1).filter_map(|rest| rest.split(')').next());
+        kinds.extend(calls.filter_map(|call| call.split('"').nth(1)).map(str::to_owned));
+    }
+}
+
+#[test]
+fn every_kind_of_problem_is_in_the_reference() {
+    let mut kinds = BTreeSet::new();
+    kinds_in(docs().join("../crates/millpond-proxy/src"), &mut kinds);
+    assert!(kinds.len() >= 8, "{kinds:?}");
+    let faults = [
+        OriginFault::Connect,
+        OriginFault::Tls,
+        OriginFault::Timeout,
+        OriginFault::Closed,
+        OriginFault::Malformed,
+        OriginFault::NoOrigin,
+        OriginFault::Refused,
+        OriginFault::Loop,
+    ];
+    kinds.extend(faults.map(|fault| fault.as_str().to_owned()));
+    let named = named_in_tables("problems.md");
+    assert!(named.is_superset(&kinds), "{:?}", kinds.difference(&named));
 }

@@ -150,7 +150,8 @@ impl Desk {
         let mut settings = Vec::new();
         for pair in options.chunks(2) {
             match *pair {
-                ["--origin", "http://127.0.0.1:8000"] => {}
+                // Each proxy of this test has a store of its own anyhow.
+                ["--origin", "http://127.0.0.1:8000"] | ["--cache-dir", "cache" | "second"] => {}
                 ["--listen", address] => listen = address,
                 ["--default-ttl", ttl] => settings.push(("policy.default_ttl", ttl)),
                 _ => panic!("this test does not know {pair:?}"),

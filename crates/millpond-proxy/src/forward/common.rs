@@ -6,11 +6,11 @@ use super::guard::{Guard, Refused};
 use super::target::Target;
 use crate::profile;
 use crate::server::StartError;
+use crate::tunnel::Patience;
 use millpond_config::{Config, HostPattern};
 use millpond_engine::Clock;
 use millpond_front::{Drain, FrontLimits};
 use millpond_intercept::{Authority, Interceptor, Options, Refusals, Remembered};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,8 +23,7 @@ pub(crate) struct Common {
     pub(super) opening: Option<Opening>,
     pub(super) limits: Arc<FrontLimits>,
     pub(super) connect: Duration,
-    pub(super) idle: Duration,
-    pub(super) drain: Drain,
+    pub(super) patience: Patience,
     pub(super) tunnels: Arc<Tunnels>,
     /// For what is logged without a route; shared, because it is always the same.
     pub(super) no_route: Arc<str>,
@@ -63,20 +62,19 @@ impl Common {
     ) -> Result<Self, StartError> {
         let intercept = &config.intercept;
         let wanted = intercept.all || !intercept.hosts.is_empty();
-        let opening = wanted.then(|| Opening::new(config, intercept.all, None, clock)).transpose()?;
+        let opening = wanted.then(|| Opening::new(config, intercept.all, true, clock)).transpose()?;
         Ok(Self::with(config, guard, outside, opening, drain))
     }
 
     /// Of a recording, or without a way `outside` of a replay: what is not opened cannot be on a tape, so that everything is
-    /// but for the hosts that are to be tunnelled. `tapes` is where they lie.
+    /// but for the hosts that are to be tunnelled.
     pub fn for_tape(
         config: &Config,
-        tapes: &Path,
         outside: Option<Arc<Dialer>>,
         clock: &Arc<dyn Clock>,
         drain: &Drain,
     ) -> Result<Self, StartError> {
-        let opening = Some(Opening::new(config, true, Some(tapes), clock)?);
+        let opening = Some(Opening::new(config, true, false, clock)?);
         let guard = outside.as_ref().map(|dialer| Arc::clone(dialer.guard()));
         Ok(Self::with(config, guard, outside, opening, drain))
     }
@@ -94,8 +92,7 @@ impl Common {
             opening,
             limits: Arc::new(profile::front_limits(&config.limits)),
             connect: config.limits.connect_timeout.duration(),
-            idle: config.limits.tunnel_idle_timeout.duration(),
-            drain: drain.clone(),
+            patience: Patience::new(&config.limits, drain),
             tunnels: Arc::default(),
             no_route: "".into(),
         }
@@ -130,15 +127,11 @@ impl Common {
 }
 
 impl Opening {
-    fn new(
-        config: &Config,
-        all: bool,
-        tapes: Option<&Path>,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, StartError> {
+    fn new(config: &Config, all: bool, gives_way: bool, clock: &Arc<dyn Clock>) -> Result<Self, StartError> {
+        let dir = config.ca_dir().ok_or(StartError::NoAuthorityDir)?;
         let clock = Arc::clone(clock);
         let now = move || time_of(&*clock);
-        let authority = Authority::load_or_create(&authority_dir(config, tapes)?, now())?;
+        let authority = Authority::load_or_create(&dir, now())?;
         let interceptor = Interceptor::new(Arc::new(authority), Options::new(Arc::new(now)))?;
         Ok(Self {
             interceptor,
@@ -146,14 +139,12 @@ impl Opening {
             hosts: config.intercept.hosts.clone(),
             all,
             tunnel: config.intercept.tunnel.clone(),
-            gives_way: tapes.is_none(),
+            gives_way,
         })
     }
 
     fn opens(&self, host: &str) -> bool {
-        let named = |list: &[HostPattern]| list.iter().any(|pattern| pattern.matches(host));
-        (self.all || named(&self.hosts))
-            && !named(&self.tunnel)
+        is_chosen(host, self.all, &self.hosts, &self.tunnel)
             && !(self.gives_way && self.refusals.should_tunnel(host, Instant::now()))
     }
 
@@ -177,10 +168,10 @@ impl Opening {
     }
 }
 
-/// Where the certificate authority lies: as set, else in `cache_dir`, else beside the `tapes`.
-fn authority_dir(config: &Config, tapes: Option<&Path>) -> Result<PathBuf, StartError> {
-    let beside = || config.cache_dir.as_deref().or(tapes).map(|dir| dir.join("ca"));
-    config.intercept.ca_dir.clone().or_else(beside).ok_or(StartError::NoAuthorityDir)
+/// True when the configuration has the TLS of `host` opened: as one of `all` or of `hosts`, and none of those that stay closed.
+pub(crate) fn is_chosen(host: &str, all: bool, hosts: &[HostPattern], closed: &[HostPattern]) -> bool {
+    let named = |list: &[HostPattern]| list.iter().any(|pattern| pattern.matches(host));
+    (all || named(hosts)) && !named(closed)
 }
 
 fn time_of(clock: &dyn Clock) -> SystemTime {

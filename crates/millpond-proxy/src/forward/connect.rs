@@ -4,9 +4,11 @@ use super::common::Way;
 use super::dialer::DialError;
 use super::granted::Granted;
 use super::target::Target;
-use super::{Forward, Inner, Unreadable, report, tunnel};
+use super::{Forward, Inner, Unreadable, report};
 use crate::note::Note;
 use crate::problem::Problem;
+use crate::reply::push;
+use crate::tunnel::{self, Ended};
 use futures_util::future::BoxFuture;
 use millpond_exchange::{Body, Method, StatusCode};
 use millpond_front::{ConnInfo, Reply, Request, Transport, UpgradeHandler, Upgraded, WireHead};
@@ -77,12 +79,13 @@ impl<S: Inner> Forward<S> {
         let shown =
             Note { outcome, request, ..Note::new(wanted.note.request_id.clone(), &self.common.no_route) };
         let first_byte = wanted.received.elapsed();
+        let mut head = WireHead::with_reason(StatusCode::OK, "Connection established");
+        push(&mut head, "X-Request-Id", &shown.request_id);
         // Not before the reply is on its way: one that was never sent is logged as any other.
         let handler: UpgradeHandler = Box::new(move |client| {
             let granted = Granted::new(wanted, outcome, first_byte, &forward.inner);
             then(forward, granted, client)
         });
-        let head = WireHead::with_reason(StatusCode::OK, "Connection established");
         Reply { upgrade: Some(handler), ..Reply::new(head, Body::Empty, shown) }
     }
 
@@ -130,13 +133,14 @@ impl<S: Inner> Forward<S> {
     /// Passes bytes between `client` and `origin`.
     pub(super) async fn pass(&self, mut granted: Granted<S>, client: impl Transport, origin: TcpStream) {
         granted.note.outcome = TUNNEL;
-        let signal = self.common.drain.signal();
-        let (idle, tunnels) = (self.common.idle, &self.common.tunnels);
-        let complete = tunnel::join(client, origin, idle, &signal, (tunnels, &granted.moved)).await;
+        let tunnels = Some(&*self.common.tunnels);
+        let ended = tunnel::join(client, origin, &self.common.patience, &granted.moved, tunnels).await;
         let (up, down) = granted.moved.counts();
-        tracing::debug!(authority = %granted.authority, up, down, complete, "tunnel closed");
-        if complete {
-            granted.complete();
+        tracing::debug!(authority = %granted.authority, up, down, ?ended, "tunnel closed");
+        match ended.reason() {
+            Some(reason) => granted.fail(reason),
+            None if ended == Ended::Closed => granted.complete(),
+            None => {}
         }
     }
 

@@ -3,8 +3,8 @@
 use super::Inner;
 use super::connect::Wanted;
 use super::target::Target;
-use super::tunnel::Moved;
 use crate::note::Note;
+use crate::tunnel::Moved;
 use millpond_exchange::StatusCode;
 use millpond_front::{ConnInfo, Finished, Outcome};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl<S: Inner> Granted<S> {
             authority,
             conn,
             note: Note { outcome, ..note },
-            moved: Moved::default(),
+            moved: Moved::new(),
             complete: false,
             received,
             first_byte,

@@ -6,8 +6,8 @@ use super::granted::Granted;
 use super::{Forward, Inner};
 use futures_util::future::BoxFuture;
 use millpond_exchange::Scheme;
-use millpond_front::{ConnInfo, Transport, Upgraded, serve_connection, serve_http2};
-use millpond_intercept::{AcceptError, Fault, Opening, Rewound, Trust, opening, opening_until};
+use millpond_front::{ConnInfo, Rewound, Transport, Upgraded, serve_connection, serve_http2};
+use millpond_intercept::{AcceptError, Fault, Opening, Trust, opening, opening_until};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -20,7 +20,7 @@ impl<S: Inner> Forward<S> {
     /// be part of its own type.
     pub(super) fn open(self, mut granted: Granted<S>, client: Upgraded) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            let drain = self.common.drain.signal();
+            let drain = self.common.patience.drain.signal();
             let begun = tokio::select! {
                 begun = self.listen(&mut granted, client) => begun,
                 () = drain.draining() => return,
@@ -76,7 +76,7 @@ impl<S: Inner> Forward<S> {
                 Err((_, reason)) => over = Some(reason),
             }
         };
-        let (begins, client) = opening_until(client, self.common.idle, origin_speaks).await;
+        let (begins, client) = opening_until(client, self.common.patience.idle, origin_speaks).await;
         if begins == Opening::Silent && over.is_some() {
             granted.note.reason = over;
             return (begins, client, None);
@@ -107,7 +107,7 @@ impl<S: Inner> Forward<S> {
         let tunnel = Some(Arc::clone(&granted.authority));
         let info = ConnInfo { scheme, tunnel, ..granted.conn.clone() };
         let (service, limits) = (Arc::new(self.clone()), Arc::clone(&self.common.limits));
-        let drain = self.common.drain.signal();
+        let drain = self.common.patience.drain.signal();
         let end = if h2 {
             serve_http2(client, info, service, limits, drain).await
         } else {

@@ -13,13 +13,12 @@ mod inner;
 mod intercept;
 mod resolver;
 mod target;
-mod tunnel;
 
-pub(crate) use common::Common;
+pub(crate) use common::{Common, is_chosen};
 pub(crate) use counters::Tunnels;
 pub use dialer::Names;
 pub(crate) use dialer::{DialError, Dialer};
-pub(crate) use guard::Refused;
+pub(crate) use guard::{Guard, Refused};
 pub(crate) use inner::{Inner, Unreadable};
 pub(crate) use target::{Target, without_dot};
 
@@ -127,8 +126,8 @@ impl<S: Inner> Service for Forward<S> {
         }
     }
 
-    fn refused(&self, refusal: Refusal, conn: &ConnInfo) {
-        self.inner.refused(refusal, conn);
+    fn refused(&self, refusal: Refusal, conn: &ConnInfo, request_id: Option<&str>) {
+        self.inner.refused(refusal, conn, request_id);
     }
 
     fn request_id(&self) -> Option<String> {

@@ -11,6 +11,7 @@ use crate::route::RouteTable;
 use crate::service::{CacheService, Common};
 use crate::stores::{self, Stores};
 use crate::tape::TapeService;
+use crate::tunnel::Patience;
 use crate::upstream::{Places, UpstreamPool, UpstreamTls};
 use millpond_config::Config;
 use millpond_engine::{Clock, Engine, NoOrigin, Shared};
@@ -36,16 +37,22 @@ pub(super) struct Made {
 }
 
 /// A cache in front of the configured origins.
-pub(super) fn serve(config: &Config, clock: Arc<dyn Clock>, sockets: Sockets) -> Result<Made, StartError> {
+pub(super) fn serve(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    names: Names,
+    sockets: Sockets,
+) -> Result<Made, StartError> {
     let routes = RouteTable::new(config);
     if routes.is_empty() {
         return Err(StartError::NoOrigin);
     }
     let described = routes.describe().map(|(name, origin)| (name.to_owned(), origin)).collect();
-    let cache = Cache::new(config, clock, routes);
-    let ways = Ways::new(config, None)?;
+    let drain = Drain::new();
+    let cache = Cache::new(config, clock, routes, &drain);
+    let ways = Ways::new(config, Way::Configured(names))?;
     let services = each(sockets, || Ok(Door::Serve(cache.service(ways.pool(), open_log(config)?))))?;
-    Ok(Made { services, figures: cache.figures(), routes: described, drain: Drain::new() })
+    Ok(Made { services, figures: cache.figures(), routes: described, drain })
 }
 
 /// A cache between clients and the origins they ask for.
@@ -61,8 +68,8 @@ pub(super) fn forward(
     let outside = (!config.offline).then(|| Arc::clone(&dialer));
     let guard = Some(Arc::clone(dialer.guard()));
     let common = Arc::new(ForwardCommon::new(config, guard, outside, &clock, &drain)?);
-    let cache = Cache::new(config, clock, RouteTable::forwarding(config));
-    let ways = Ways::new(config, Some(dialer))?;
+    let cache = Cache::new(config, clock, RouteTable::forwarding(config), &drain);
+    let ways = Ways::new(config, Way::Chosen(dialer))?;
     let services = each(sockets, || {
         let service = cache.service(ways.pool(), open_log(config)?);
         Ok(Door::Forward(Forward::new(&common, service)))
@@ -97,12 +104,13 @@ fn record(
     let drain = Drain::new();
     let dialer = Arc::new(Dialer::new(config, names, sockets.address));
     let outside = Some(Arc::clone(&dialer));
-    let common = ForwardCommon::for_tape(config, &tapes.options().dir, outside, clock, &drain)?;
+    let common = ForwardCommon::for_tape(config, outside, clock, &drain)?;
     let common = Arc::new(common);
-    let ways = Ways::new(config, Some(dialer))?;
+    let ways = Ways::new(config, Way::Chosen(dialer))?;
     let services = each(sockets, || {
-        let service =
-            TapeService::new(&tapes, config, ways.pool().verbatim(), Arc::clone(clock), open_log(config)?);
+        let (pool, log) = (ways.pool().verbatim(), open_log(config)?);
+        let patience = Patience::new(&config.limits, &drain);
+        let service = TapeService::new(&tapes, config, pool, Arc::clone(clock), log, patience);
         Ok(Door::Record(Forward::new(&common, service)))
     })?;
     let figures = Figures { tunnels: Some(common.tunnels()), tapes: Some(tapes), ..Figures::default() };
@@ -119,10 +127,11 @@ fn replay(
     // Recordings hold what origins told one client.
     refuse_open_listener(config)?;
     let drain = Drain::new();
-    let common = ForwardCommon::for_tape(config, &tapes.options().dir, None, clock, &drain)?;
+    let common = ForwardCommon::for_tape(config, None, clock, &drain)?;
     let common = Arc::new(common);
     let services = each(sockets, || {
-        let service = TapeService::new(&tapes, config, NoOrigin, Arc::clone(clock), open_log(config)?);
+        let (log, patience) = (open_log(config)?, Patience::new(&config.limits, &drain));
+        let service = TapeService::new(&tapes, config, NoOrigin, Arc::clone(clock), log, patience);
         Ok(Door::Replay(Forward::new(&common, service)))
     })?;
     let figures = Figures { tunnels: Some(common.tunnels()), tapes: Some(tapes), ..Figures::default() };
@@ -162,9 +171,9 @@ struct Cache {
 }
 
 impl Cache {
-    fn new(config: &Config, clock: Arc<dyn Clock>, routes: RouteTable) -> Self {
-        let trusted = config.trusted_proxies.clone();
-        let common = Arc::new(Common { routes, trusted, no_route: "".into() });
+    fn new(config: &Config, clock: Arc<dyn Clock>, routes: RouteTable, drain: &Drain) -> Self {
+        let (trusted, patience) = (config.trusted_proxies.clone(), Patience::new(&config.limits, drain));
+        let common = Arc::new(Common { routes, trusted, patience, no_route: "".into() });
         let Stores { tiered, disk } = stores::open(config, &clock);
         let shared = Shared::new(tiered, clock);
         shared.set_content_limit(config.limits.key_bodies.bytes());
@@ -190,26 +199,33 @@ struct Ways {
     tls: UpstreamTls,
     places: Places,
     limits: crate::upstream::PoolLimits,
-    dialer: Option<Arc<Dialer>>,
+    way: Way,
+}
+
+/// How origins are connected to.
+enum Way {
+    /// Those that the configuration names.
+    Configured(Names),
+    /// Those that clients choose.
+    Chosen(Arc<Dialer>),
 }
 
 impl Ways {
-    /// With a `dialer`, clients choose the origins.
-    fn new(config: &Config, dialer: Option<Arc<Dialer>>) -> Result<Self, StartError> {
+    fn new(config: &Config, way: Way) -> Result<Self, StartError> {
         let limits = profile::pool_limits(&config.limits);
         Ok(Self {
             tls: UpstreamTls::load(config.upstream_ca.as_deref())?,
             places: Places::new(config.limits.origin_connections as usize),
             limits,
-            dialer,
+            way,
         })
     }
 
     fn pool(&self) -> UpstreamPool {
         let pool = UpstreamPool::with_limits(self.tls.clone(), self.limits, self.places.clone());
-        match &self.dialer {
-            Some(dialer) => pool.dialing(Arc::clone(dialer)),
-            None => pool,
+        match &self.way {
+            Way::Configured(names) => pool.resolving(names.clone()),
+            Way::Chosen(dialer) => pool.dialing(Arc::clone(dialer)),
         }
     }
 }

@@ -71,8 +71,8 @@ impl Service for Door {
         ask!(self, service => service.finished(done));
     }
 
-    fn refused(&self, refusal: Refusal, conn: &ConnInfo) {
-        ask!(self, service => service.refused(refusal, conn));
+    fn refused(&self, refusal: Refusal, conn: &ConnInfo, request_id: Option<&str>) {
+        ask!(self, service => service.refused(refusal, conn, request_id));
     }
 
     fn request_id(&self) -> Option<String> {

@@ -41,7 +41,7 @@ pub struct Server {
     routes: Vec<(String, String)>,
 }
 
-/// Threads for each worker that may wait for the disk or for a name to be resolved. Each keeps some of the memory it ever
+/// Threads for each worker that may wait for the disk. Each keeps some of the memory it ever
 /// used, so that hundreds of them, which the runtime would start by itself, are dearer than waiting for a turn.
 const BLOCKING_THREADS: usize = 8;
 
@@ -52,7 +52,15 @@ impl Server {
     /// # Errors
     /// [`StartError`] says what is wrong and how to mend it. Nothing runs yet.
     pub fn bind(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        Self::bound(config, |sockets| build::serve(config, clock, sockets))
+        Self::bind_with(config, clock, Names::system())
+    }
+
+    /// The same, the names of origins being looked up with `names`.
+    ///
+    /// # Errors
+    /// As for [`Server::bind`].
+    pub fn bind_with(config: &Config, clock: Arc<dyn Clock>, names: Names) -> Result<Self, StartError> {
+        Self::bound(config, |sockets| build::serve(config, clock, names, sockets))
     }
 
     /// A cache between clients and whatever origins they ask for: a forward proxy.

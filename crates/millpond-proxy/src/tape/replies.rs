@@ -12,7 +12,8 @@ use millpond_recorder::{Answer, Miss, MissBody, TapeOptions};
 /// The detail of Cache-Status where a tape answered.
 const FROM_TAPE: &str = "tape";
 
-/// A recorded answer, as it was but for what tells where it comes from.
+/// A recorded answer, as it was but for what tells where it comes from. There is no X-Request-Id of ours in it: who asks again is told
+/// the same again. The log has one.
 pub(super) fn recorded(answer: &Answer, paced: bool, note: Note) -> Reply<Note> {
     let mut wire = wire_head(&answer.head);
     push(&mut wire, "X-Cache", "HIT");
@@ -23,7 +24,7 @@ pub(super) fn recorded(answer: &Answer, paced: bool, note: Note) -> Reply<Note> 
     Reply { announce: answer.announce.filter(|_| bodiless), ..Reply::new(wire, body, note) }
 }
 
-/// What an origin answered.
+/// What an origin answered, as it will be answered from a tape.
 pub(super) fn fetched(
     head: &ResponseHead,
     body: Body,

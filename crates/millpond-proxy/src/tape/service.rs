@@ -8,9 +8,10 @@ use crate::forward::{Inner, Unreadable};
 use crate::limit::{Watched, watched};
 use crate::note::Note;
 use crate::problem::Problem;
-use crate::reply::{own_reply, switch};
+use crate::reply::own_reply;
 use crate::request_id::RequestIds;
 use crate::service::asks_for_upgrade;
+use crate::tunnel::{Patience, switch};
 use millpond_config::Config;
 use millpond_engine::{Clock, FetchLimits, Origin, OriginResponse};
 use millpond_exchange::{Body, Method, RequestHead, Scheme, StatusCode, Timestamp};
@@ -30,6 +31,7 @@ pub(crate) struct TapeService<O> {
     /// There are no routes here; shared, because a hit has no time for it.
     no_route: Arc<str>,
     limits: FetchLimits,
+    patience: Patience,
     /// The largest request body, bytes.
     request_body: Option<u64>,
 }
@@ -72,6 +74,7 @@ impl<O: Origin> TapeService<O> {
         origin: O,
         clock: Arc<dyn Clock>,
         log: Option<AccessLog>,
+        patience: Patience,
     ) -> Self {
         let limits = &config.limits;
         Self {
@@ -86,6 +89,7 @@ impl<O: Origin> TapeService<O> {
                 first_byte: limits.first_byte_timeout.duration(),
                 between_reads: limits.between_reads_timeout.duration(),
             },
+            patience,
             request_body: limits.request_body.bytes(),
         }
     }
@@ -220,7 +224,7 @@ impl<O: Origin> TapeService<O> {
         let note = Note { outcome: if stored { "recorded" } else { "miss" }, ..note };
         let reply = replies::fetched(&head, body, fwd, stored, note);
         match upgrade.filter(|_| head.status == StatusCode::SWITCHING_PROTOCOLS) {
-            Some(upgrade) => Reply { upgrade: Some(switch(upgrade)), ..reply },
+            Some(upgrade) => Reply { upgrade: Some(switch(upgrade, &self.patience)), ..reply },
             None => reply,
         }
     }
@@ -310,9 +314,9 @@ impl<O: Origin> Service for TapeService<O> {
         }
     }
 
-    fn refused(&self, refusal: Refusal, conn: &ConnInfo) {
+    fn refused(&self, refusal: Refusal, conn: &ConnInfo, request_id: Option<&str>) {
         if let Some(log) = &self.log {
-            log.refused(refusal, conn, self.now());
+            log.refused(refusal, conn, request_id, self.now());
         }
     }
 

@@ -1,8 +1,9 @@
 //! Bodies between our types and hyper's, with the clock of each phase.
 
-use super::places::Place;
+use super::error::is_malformed;
+use super::places::Held;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use http_body::Frame as HyperFrame;
 use hyper::body::Incoming;
 use millpond_exchange::{Body, BodyError, BodyErrorKind, BodyStream, Fields, Frame};
@@ -102,21 +103,23 @@ impl http_body::Body for Outgoing {
     }
 }
 
-/// hyper's response body as ours, cut when the origin stays silent for longer than `limit`. `place` is held to its end.
-pub(super) fn incoming(body: Incoming, limit: Duration, place: Option<Place>) -> Body {
+/// hyper's response body as ours, cut when the origin stays silent for longer than `limit`. `held` is held to its end.
+pub(super) fn incoming(body: Incoming, version: Version, limit: Duration, held: Option<Held>) -> Body {
     let length = http_body::Body::size_hint(&body).exact();
     if length == Some(0) && http_body::Body::is_end_stream(&body) {
         return Body::Empty;
     }
-    let stream = FromOrigin { body, limit, silence: None, place };
+    let http2 = version == Version::HTTP_2;
+    let stream = FromOrigin { body, http2, limit, silence: None, held };
     Body::Stream { stream: Box::pin(stream), length }
 }
 
 struct FromOrigin {
     body: Incoming,
+    http2: bool,
     limit: Duration,
     silence: Option<Pin<Box<Sleep>>>,
-    place: Option<Place>,
+    held: Option<Held>,
 }
 
 impl futures_util::Stream for FromOrigin {
@@ -125,17 +128,18 @@ impl futures_util::Stream for FromOrigin {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             match http_body::Body::poll_frame(Pin::new(&mut self.body), cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.silence = None;
-                    match to_frame(frame) {
-                        Some(frame) => return Poll::Ready(Some(Ok(frame))),
-                        None => continue,
+                Poll::Ready(Some(Ok(frame))) => match to_frame(frame) {
+                    Some(frame) => {
+                        self.silence = None;
+                        return Poll::Ready(Some(Ok(frame)));
                     }
-                }
+                    // An empty DATA frame, which brings nothing forward.
+                    None => continue,
+                },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(cut(&error)))),
                 Poll::Ready(None) => {
-                    self.place = None;
-                    return Poll::Ready(None);
+                    self.held = None;
+                    return Poll::Ready(self.early_end().map(Err));
                 }
                 Poll::Pending => {}
             }
@@ -149,6 +153,16 @@ impl futures_util::Stream for FromOrigin {
     }
 }
 
+impl FromOrigin {
+    /// hyper takes a reset, or a GOAWAY, with NO_ERROR for the end of a response. It is one only behind END_STREAM (RFC 9113 section
+    /// 8.1).
+    fn early_end(&self) -> Option<BodyError> {
+        let whole = !self.http2 || http_body::Body::is_end_stream(&self.body);
+        let message = "the origin gave its response up before the end of the body";
+        (!whole).then(|| BodyError::new(BodyErrorKind::Cut, message))
+    }
+}
+
 fn to_frame(frame: HyperFrame<Bytes>) -> Option<Frame> {
     match frame.into_data() {
         Ok(data) if data.is_empty() => None,
@@ -158,7 +172,7 @@ fn to_frame(frame: HyperFrame<Bytes>) -> Option<Frame> {
 }
 
 fn cut(error: &hyper::Error) -> BodyError {
-    let kind = if error.is_parse() { BodyErrorKind::Malformed } else { BodyErrorKind::Cut };
+    let kind = if is_malformed(error) { BodyErrorKind::Malformed } else { BodyErrorKind::Cut };
     BodyError::new(kind, format!("the origin's body ended before its end: {error}"))
 }
 

@@ -2,22 +2,24 @@
 
 use super::body::{Outgoing, Progress};
 use super::connector::FixedConnector;
-use super::counted::{mark_served, was_reused};
+use super::counted::mark_served;
 use super::dial::Dial;
-use super::error::{classify, origin_error};
+use super::error::origin_error;
+use super::lanes::{EXCHANGES, Lanes, OnLane};
 use super::message::{checked, from_hyper, listen_for_interim, to_hyper, without_ours};
-use super::places::{Place, Places};
+use super::places::{Held, Place, Places};
+use super::repeat::{Again, Failed};
 use super::tls::{Alpn, UpstreamTls};
-use crate::forward::{Dialer, without_dot};
+use crate::forward::{Dialer, Names, without_dot};
 use futures_util::future::BoxFuture;
 use http::{Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use millpond_engine::{
-    InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse, Upstream,
+    FetchLimits, InterimSink, Origin, OriginError, OriginFault, OriginRequest, OriginResponse, Upstream,
 };
-use millpond_exchange::{Body, Method, RequestHead};
+use millpond_exchange::{Body, RequestHead};
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,7 +29,14 @@ use tokio::time::Instant;
 /// hyper's read buffer may not be smaller, bytes.
 const LEAST_BUFFER: usize = 8 * 1024;
 
-type HyperClient = Client<FixedConnector, Outgoing>;
+/// The least time for an answer to a PING.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What an origin may send of one HTTP/2 response before anybody reads it, bytes (RFC 9113 section 5.2). The window of a connection
+/// has room for that of every exchange on it: a response that is read slowly, or not at all, holds up no other.
+const STREAM_WINDOW: u32 = 512 * 1024;
+
+pub(super) type HyperClient = Client<FixedConnector, Outgoing>;
 
 /// Bounds on the connections to one upstream.
 #[derive(Clone, Copy, Debug)]
@@ -50,10 +59,18 @@ impl Default for PoolLimits {
 
 /// Clients of one upstream: the usual one, and one that speaks HTTP/1.1 alone for requests that switch protocols.
 struct Clients {
-    any: HyperClient,
+    any: Lanes,
     /// Made when it is needed: hardly any upstream is asked to switch protocols.
     http1: OnceLock<HyperClient>,
     target: Uri,
+}
+
+/// Over which connections a request goes.
+struct Way {
+    client: HyperClient,
+    /// Held to the end of the exchange, where several exchanges share a connection.
+    lane: Option<OnLane>,
+    clients: Arc<Clients>,
 }
 
 /// Connections to origins, kept alive and shared by the requests of one worker.
@@ -90,7 +107,12 @@ impl UpstreamPool {
     /// An empty pool; `places` bounds the exchanges under way and is shared by all workers.
     pub fn with_limits(tls: UpstreamTls, limits: PoolLimits, places: Places) -> Self {
         let clients = Kept::All(Mutex::default());
-        Self { tls, limits, places, dial: Dial::configured(), clients, verbatim: false }
+        Self { tls, limits, places, dial: Dial::configured(Names::system()), clients, verbatim: false }
+    }
+
+    /// The same, names being looked up with `names`, which may be shared with others.
+    pub(crate) fn resolving(self, names: Names) -> Self {
+        Self { dial: Dial::configured(names), ..self }
     }
 
     /// The same for upstreams that clients choose: connections are made by `dialer`, which checks each, and only those of a bounded
@@ -122,29 +144,34 @@ impl UpstreamPool {
         }
     }
 
-    /// The client for `request`.
-    fn client(&self, request: &OriginRequest) -> Result<HyperClient, OriginError> {
+    /// The way of `request`.
+    fn way(&self, request: &OriginRequest) -> Result<Way, OriginError> {
         let OriginRequest { upstream, head, .. } = request;
         let clients = self.clients(upstream)?;
         // In HTTP/2 the authority we connect to would contradict a Host of the client's (RFC 9113 section 8.3.1).
         let other_host = head.authority != upstream.authority;
+        let make = |alpn| self.build(&clients.target, alpn, upstream);
         if !head.fields.contains("upgrade") && !other_host {
-            return Ok(clients.any.clone());
+            let (client, lane) = clients.any.next(|| make(Alpn::Any));
+            return Ok(Way { client, lane: Some(lane), clients });
         }
-        let make = || self.build(&clients.target, Alpn::Http1, upstream.limits.connect);
-        Ok(clients.http1.get_or_init(make).clone())
+        let client = clients.http1.get_or_init(|| make(Alpn::Http1)).clone();
+        Ok(Way { client, lane: None, clients })
     }
 
     fn make(&self, url: &str, upstream: &Upstream) -> Result<Arc<Clients>, OriginError> {
         let target: Uri = url.parse().map_err(|error: http::uri::InvalidUri| {
             origin_error(upstream, OriginFault::Connect, error.to_string())
         })?;
-        let any = self.build(&target, Alpn::Any, upstream.limits.connect);
+        let any = Lanes::new(self.build(&target, Alpn::Any, upstream));
         Ok(Arc::new(Clients { any, http1: OnceLock::new(), target }))
     }
 
-    fn build(&self, target: &Uri, alpn: Alpn, connect: Duration) -> HyperClient {
+    fn build(&self, target: &Uri, alpn: Alpn, upstream: &Upstream) -> HyperClient {
+        let FetchLimits { connect, first_byte, .. } = upstream.limits;
         let connector = FixedConnector::new(target.clone(), self.dial.clone(), &self.tls, alpn, connect);
+        // Over a connection that is dead without a word every request would wait in vain.
+        let patience = (first_byte / 3).max(LEAST_PATIENCE);
         Client::builder(TokioExecutor::new())
             .pool_idle_timeout(self.limits.idle_timeout)
             .pool_max_idle_per_host(self.limits.idle)
@@ -154,7 +181,10 @@ impl UpstreamPool {
             .http1_title_case_headers(true)
             .http1_max_buf_size(self.limits.head_bytes.max(LEAST_BUFFER))
             .http1_max_headers(self.limits.head_fields)
-            .http2_adaptive_window(true)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(STREAM_WINDOW * EXCHANGES)
+            .http2_keep_alive_interval(patience)
+            .http2_keep_alive_timeout(patience)
             .http2_max_header_list_size(u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX))
             .build(connector)
     }
@@ -162,21 +192,21 @@ impl UpstreamPool {
 
 impl Origin for UpstreamPool {
     fn fetch(&self, request: OriginRequest) -> BoxFuture<'static, Result<OriginResponse, OriginError>> {
-        let client = match self.client(&request) {
-            Ok(client) => client,
+        let way = match self.way(&request) {
+            Ok(way) => way,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         let places = self.places.clone();
         let (limits, verbatim) = (self.limits, self.verbatim);
         Box::pin(async move {
             let place = places.take(&request.upstream).await?;
-            fetch(&client, request, limits, verbatim, place).await
+            fetch(way, request, limits, verbatim, place).await
         })
     }
 }
 
 async fn fetch(
-    client: &HyperClient,
+    way: Way,
     request: OriginRequest,
     limits: PoolLimits,
     verbatim: bool,
@@ -184,41 +214,26 @@ async fn fetch(
 ) -> Result<OriginResponse, OriginError> {
     let OriginRequest { upstream, head, body, interim } = request;
     let upgrading = head.fields.contains("upgrade");
-    let again = repeatable(&head, &body).then(|| interim.clone());
-    let response = match (send(client, &upstream, &head, body, interim).await, again) {
-        (Err(failed), Some(interim)) if failed.on_reused => {
-            tracing::debug!(upstream = %failed.error.upstream, "the origin closed an idle connection; asking again");
-            send(client, &upstream, &head, Body::Empty, interim).await
-        }
-        (response, _) => response,
+    let mut again = Again::new(&head, &body);
+    let mut sent = send(&way.client, &upstream, &head, body, interim.clone()).await;
+    let response = loop {
+        let failed = match sent {
+            Ok(response) => break response,
+            Err(failed) => failed,
+        };
+        let Some(body) = again.after(&failed) else { return Err(failed.error) };
+        tracing::debug!(error = %failed.error, "asking again");
+        sent = send(&way.client, &upstream, &head, body, interim.clone()).await;
     };
-    let response = response.map_err(|failed| failed.error)?;
+    way.clients.any.answered(response.version());
     checked(&response, upgrading, limits)
         .map_err(|message| origin_error(&upstream, OriginFault::Malformed, message))?;
-    let mut response = from_hyper(response, &upstream, place);
+    let held = Held::new(place, way.lane);
+    let mut response = from_hyper(response, &upstream, Some(held));
     if !verbatim {
         without_ours(&mut response.head.fields);
     }
     Ok(response)
-}
-
-/// True when a request may be sent again although it may have arrived (RFC 9110 section 9.2.2).
-fn repeatable(head: &RequestHead, body: &Body) -> bool {
-    (head.method == Method::GET || head.method == Method::HEAD) && body.length() == Some(0)
-}
-
-/// A request that brought no response head.
-struct Failed {
-    error: OriginError,
-    /// It went over a connection that had served others, and that connection ended: the origin may just have closed it
-    /// for being idle (RFC 9112 section 9.3.1).
-    on_reused: bool,
-}
-
-impl From<OriginError> for Failed {
-    fn from(error: OriginError) -> Self {
-        Self { error, on_reused: false }
-    }
 }
 
 async fn send(
@@ -253,11 +268,7 @@ async fn within(
                 mark_served(&response);
                 return Ok(response);
             }
-            Ok(Err(error)) => {
-                let on_reused = was_reused(&error);
-                let error = classify(upstream, &error);
-                return Err(Failed { on_reused: on_reused && error.fault == OriginFault::Closed, error });
-            }
+            Ok(Err(error)) => return Err(Failed::new(upstream, &error)),
             Err(_) => {}
         }
         let now = Instant::now();

@@ -2,6 +2,7 @@
 
 use hyper::Uri;
 use hyper_rustls::HttpsConnector;
+use hyper_util::rt::TokioIo;
 
 use std::future::Future;
 use std::io;
@@ -30,9 +31,9 @@ impl FixedConnector {
 }
 
 impl Service<Uri> for FixedConnector {
-    type Response = Counted;
+    type Response = TokioIo<Counted>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Counted, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Counted>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
@@ -45,7 +46,7 @@ impl Service<Uri> for FixedConnector {
             let connected = tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
                 Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")).into())
             });
-            connected.map(Counted::new)
+            connected.map(|connection| TokioIo::new(Counted::new(connection)))
         })
     }
 }

@@ -1,6 +1,6 @@
-//! A connection that remembers whether it has brought anything yet.
+//! A connection that remembers whether it has brought anything yet, and that ends when an origin floods it.
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use super::flood::Flood;
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::Error;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -9,7 +9,8 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 type Inner = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -36,35 +37,51 @@ pub(super) fn was_reused(error: &Error) -> bool {
 
 /// A connection to an origin.
 pub(super) struct Counted {
-    inner: Inner,
+    inner: TokioIo<Inner>,
     served: Served,
+    /// Over HTTP/2.
+    flood: Option<Flood>,
 }
 
 impl Counted {
     pub(super) fn new(inner: Inner) -> Self {
-        Self { inner, served: Served::default() }
+        let flood = inner.connected().is_negotiated_h2().then(Flood::new);
+        Self { inner: TokioIo::new(inner), served: Served::default(), flood }
+    }
+
+    fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let (Some(flood), Poll::Ready(Ok(bytes))) = (&mut self.flood, &polled) {
+            flood.moved(*bytes);
+        }
+        polled
     }
 }
 
 impl Connection for Counted {
     fn connected(&self) -> Connected {
-        self.inner.connected().extra(self.served.clone())
+        self.inner.inner().connected().extra(self.served.clone())
     }
 }
 
-impl Read for Counted {
+impl AsyncRead for Counted {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        Poll::Ready(match &mut self.flood {
+            Some(flood) => flood.received(&buf.filled()[before..]),
+            None => Ok(()),
+        })
     }
 }
 
-impl Write for Counted {
+impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.wrote(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -84,6 +101,7 @@ impl Write for Counted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.wrote(polled)
     }
 }

@@ -1,13 +1,16 @@
-//! TCP connections to origins: to configured ones as the system does it, to those that clients choose after the checks of
-//! the forward proxy.
+//! TCP connections to origins: to configured ones as they come, to those that clients choose after the checks of the forward
+//! proxy. Names are looked up by the same resolver for both.
 
-use crate::forward::{DialError, Dialer, Target};
+use crate::forward::{DialError, Dialer, Names, Target};
+use futures_util::future::BoxFuture;
 use hyper::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use millpond_exchange::Scheme;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,14 +24,14 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 pub(super) enum Dial {
     /// To origins that whoever runs the server has chosen.
-    Configured(HttpConnector),
+    Configured(HttpConnector<Resolve>),
     /// To origins that clients have chosen.
     Guarded(Arc<Dialer>),
 }
 
 impl Dial {
-    pub(super) fn configured() -> Self {
-        let mut http = HttpConnector::new();
+    pub(super) fn configured(names: Names) -> Self {
+        let mut http = HttpConnector::new_with_resolver(Resolve(names));
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_keepalive(Some(Duration::from_secs(60)));
@@ -59,6 +62,30 @@ impl Service<Uri> for Dial {
                 Box::pin(async move { guarded(&dialer, &uri).await })
             }
         }
+    }
+}
+
+/// Names, as hyper's connector asks for them.
+#[derive(Clone)]
+pub(super) struct Resolve(Names);
+
+impl Service<Name> for Resolve {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let names = self.0.clone();
+        Box::pin(async move {
+            let found = names.lookup(name.as_str()).await?;
+            // The connector puts the port of the URL in its place.
+            let found: Vec<_> = found.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
+            Ok(found.into_iter())
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! hyper's errors in our words.
 
 use crate::forward::{DialError, Refused};
+use hyper_util::client::legacy::connect::Connected;
 use millpond_engine::{OriginError, OriginFault, Upstream};
 use std::error::Error;
 use std::io;
@@ -64,11 +65,45 @@ fn fault_of(error: &hyper_util::client::legacy::Error) -> OriginFault {
         if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
             return OriginFault::Timeout;
         }
-        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+            return OriginFault::Timeout;
+        }
+        if is_malformed_in_itself(cause) {
             return OriginFault::Malformed;
         }
     }
     if error.is_connect() { OriginFault::Connect } else { OriginFault::Closed }
+}
+
+/// What came was not HTTP, in either version of it.
+pub(super) fn is_malformed(error: &hyper::Error) -> bool {
+    chain(error).any(is_malformed_in_itself)
+}
+
+fn is_malformed_in_itself(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+        // Found out here: what the origin reports about us it sends as a reset or a GOAWAY of its own.
+        || cause.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library)
+}
+
+/// True when the origin has said, or it is known here, that it did nothing about the request, so that it may be sent again whatever it
+/// asks for (RFC 9113 section 8.7).
+pub(super) fn is_unprocessed(error: &hyper_util::client::legacy::Error) -> bool {
+    let http2 = error.connect_info().is_some_and(Connected::is_negotiated_h2);
+    chain(error).any(|cause| {
+        let refused = cause.downcast_ref::<h2::Error>().is_some_and(|error| {
+            let reset = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            // `h2` tells those streams alone of a GOAWAY that lie beyond the last one that it names.
+            error.is_remote() && (reset || error.is_go_away())
+        });
+        // Not sent, since the connection was closing by then.
+        refused || http2 && cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+    })
+}
+
+/// True when the origin ended this exchange alone: its connection is sound.
+pub(super) fn is_reset(error: &hyper_util::client::legacy::Error) -> bool {
+    chain(error).any(|cause| cause.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset))
 }
 
 /// The whole chain of causes in one line.

@@ -2,7 +2,7 @@
 
 use super::body::{Outgoing, Progress, from_header_map, incoming, to_header_map};
 use super::client::PoolLimits;
-use super::places::Place;
+use super::places::Held;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
@@ -82,11 +82,11 @@ pub(super) fn checked(
     Ok(())
 }
 
-/// `place` is held until the exchange is over.
+/// `holds` is kept until the exchange is over.
 pub(super) fn from_hyper(
     mut response: Response<Incoming>,
     upstream: &Upstream,
-    place: Option<Place>,
+    holds: Option<Held>,
 ) -> OriginResponse {
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let on_upgrade = switches.then(|| hyper::upgrade::on(&mut response));
@@ -106,8 +106,8 @@ pub(super) fn from_hyper(
         tracing::warn!(%error, "Upgrade left out of a 101");
     }
     let (body, upgrade) = match on_upgrade {
-        Some(on_upgrade) => (Body::Empty, Some(take_upgrade(on_upgrade, place))),
-        None => (incoming(incoming_body, upstream.limits.between_reads, place), None),
+        Some(on_upgrade) => (Body::Empty, Some(take_upgrade(on_upgrade, holds))),
+        None => (incoming(incoming_body, parts.version, upstream.limits.between_reads, holds), None),
     };
     OriginResponse { head, body, upgrade }
 }
@@ -124,11 +124,11 @@ pub(super) fn without_ours(fields: &mut Fields) {
     fields.retain(|field| !OURS.iter().any(|name| field.is(name)));
 }
 
-fn take_upgrade(on_upgrade: hyper::upgrade::OnUpgrade, place: Option<Place>) -> Upgrade {
+fn take_upgrade(on_upgrade: hyper::upgrade::OnUpgrade, holds: Option<Held>) -> Upgrade {
     Box::pin(async move {
         let upgraded = on_upgrade.await.map_err(io::Error::other)?;
         // The tunnel is no exchange any more: it would hold its place for hours.
-        drop(place);
+        drop(holds);
         Ok(Box::new(TokioIo::new(upgraded)) as Box<dyn Tunnel>)
     })
 }

@@ -7,10 +7,15 @@ mod connector;
 mod counted;
 mod dial;
 mod error;
+mod flood;
+mod lanes;
 mod message;
 mod places;
+mod proxied;
+mod repeat;
 mod tls;
 
 pub use client::{PoolLimits, UpstreamPool};
 pub use places::Places;
+pub use proxied::through_proxy;
 pub use tls::{TlsError, UpstreamTls};

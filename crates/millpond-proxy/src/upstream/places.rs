@@ -1,6 +1,7 @@
 //! The bound on exchanges under way with one upstream, over all workers.
 
 use super::error::origin_error;
+use super::lanes::OnLane;
 use millpond_engine::{OriginError, OriginFault, Upstream};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +10,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Upstreams whose places are remembered before those not in use are forgotten.
 const MOST: usize = 1024;
 
-/// Held by an exchange until the last byte of its response.
+/// One of the places, held by an exchange until the last byte of its response.
 pub(super) type Place = OwnedSemaphorePermit;
+
+/// What an exchange holds until the last byte of its response.
+pub(super) struct Held {
+    _place: Option<Place>,
+    _lane: Option<OnLane>,
+}
+
+impl Held {
+    pub(super) fn new(place: Option<Place>, lane: Option<OnLane>) -> Self {
+        Self { _place: place, _lane: lane }
+    }
+}
 
 /// Places for exchanges, a number of them for each upstream. Clones share them.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,8 @@
 //! The log of requests: one line each, and no secrets in it.
 
-use crate::support::{Origin, proxy};
+use crate::support::http2::{Http2, request};
+use crate::support::{Origin, Setup, proxy};
+use millpond_tape::redact::PARAMS;
 
 async fn logged(format: &str, requests: &[(&str, &str)]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
@@ -82,6 +84,15 @@ async fn secrets_in_queries_are_left_out() {
     }
 }
 
+#[tokio::test]
+async fn what_is_kept_off_tapes_is_not_logged() {
+    let targets = PARAMS.map(|name| format!("/a?{name}=SECRET"));
+    let requests: Vec<(&str, &str)> = targets.iter().map(|target| ("GET", target.as_str())).collect();
+    let lines = logged("text", &requests).await;
+    assert_eq!(lines.len(), targets.len());
+    assert!(lines.iter().all(|line| !line.contains("SECRET") && line.contains("=[redacted]")), "{lines:#?}");
+}
+
 /// What a client writes into a target can neither end the field it stands in nor the line.
 #[tokio::test]
 async fn targets_cannot_forge_a_line() {
@@ -92,4 +103,41 @@ async fn targets_cannot_forge_a_line() {
     let shown: Vec<&str> = lines.iter().filter_map(|line| line.split('"').nth(1)).collect();
     assert_eq!(shown, [r"GET /a\x22\x5Cb", r"GET /\x22%20200%200?token=[redacted];y=z"], "{lines:#?}");
     assert!(lines.iter().all(|line| line.matches('"').count() == 2), "{lines:#?}");
+}
+
+/// What the front answers by itself stands in the log under the identifier that its client was told.
+#[tokio::test]
+async fn refused_requests_have_an_identifier() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("access.log");
+    let proxy = Setup::new()
+        .set("origin", "http://127.0.0.1:9")
+        .set("access_log.format", "json")
+        .set("access_log.file", file.to_str().unwrap().to_owned())
+        .start();
+    let mut told = Vec::new();
+    let many = "A: b\r\n".repeat(200);
+    for (more, status) in [("Content-Length: none\r\n", 400), (many.as_str(), 431), ("Expect: much\r\n", 417)]
+    {
+        let reply = proxy.client().await.ask("GET", "/", more).await;
+        reply.problem(status);
+        told.push((u64::from(status), reply.get("x-request-id").unwrap()));
+    }
+    let mut request = request("GET", "/");
+    for _ in 0..200 {
+        request.headers_mut().append("a", "b".parse().unwrap());
+    }
+    let reply = Http2::to(&proxy).await.ask(request).await;
+    let id = reply.get("x-request-id").unwrap().to_owned();
+    assert!(reply.status == 431 && reply.text().contains(&format!("\"request_id\":\"{id}\"")), "{reply:?}");
+    told.push((431, id));
+    proxy.stop();
+    proxy.stopped().await;
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let logged: Vec<_> = lines
+        .map(|line| (line["status"].as_u64().unwrap(), line["request_id"].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(logged, told, "{text}");
+    assert!(told.iter().all(|(_, id)| id.len() == 32), "{told:?}");
 }

@@ -1,6 +1,7 @@
 //! Connections: how many, how long, and how they end.
 
-use crate::support::{Client, Origin, Then, proxy, step};
+use crate::support::http2::Http2;
+use crate::support::{Client, Origin, Then, proxy, soon, step};
 
 #[tokio::test]
 async fn one_connection_serves_many_requests() {
@@ -145,6 +146,31 @@ async fn connection_over_the_limit_is_503() {
     drop(first);
     // Whether the place is free again is known to the proxy alone.
     crate::support::soon(async { while proxy.get("/").await.status != 200 {} }).await;
+}
+
+/// Who begins with HTTP/2 is told in frames, and that it may ask again.
+#[tokio::test]
+async fn connection_over_the_limit_is_a_goaway() {
+    let origin = Origin::script([""; 0]).await;
+    let proxy = proxy(&origin).set("limits.connections", 1).start();
+    let mut first = proxy.client().await;
+    assert_eq!(first.get("/").await.status, 200);
+    for _ in 0..10 {
+        let second = Http2::to(&proxy).await;
+        let error = soon(second.connection).await.unwrap().unwrap_err();
+        assert!(error.is_go_away() && error.is_remote(), "{error}");
+        assert_eq!(error.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
+    }
+    let mut raw = proxy.client().await;
+    raw.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let told = raw.rest().await;
+    // SETTINGS, and a GOAWAY in which the last stream that was looked at is none.
+    assert_eq!(
+        (&told[..9], &told[12..26]),
+        (&[0, 0, 0, 4, 0, 0, 0, 0, 0][..], &[7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11][..])
+    );
+    // A client that says nothing is told in HTTP/1.1.
+    proxy.client().await.reply().await.problem(503);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Everything an exchange may be beside a request and a response: trailers, 1xx, expectations, upgrades.
 
 use crate::support::{Origin, proxy};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test]
@@ -179,6 +179,50 @@ async fn upgraded_connection_carries_bytes_both_ways() {
     client.send([0, 255, 13, 10, 13, 10]).await;
     client.stream.shutdown().await.unwrap();
     assert_eq!(client.rest().await, b"", "the tunnel ends where the origin ended it");
+}
+
+/// The client of a connection that has changed its protocol is not waited for when it says nothing.
+#[tokio::test]
+async fn upgraded_connection_does_not_hold_up_the_end() {
+    let origin = Origin::start(|mut conn| async move {
+        conn.request().await;
+        conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+            .await;
+        conn.expect(b"ping").await;
+        conn.send("pong").await;
+        conn.told().await;
+        conn.send("last").await;
+        conn.head().await;
+    })
+    .await;
+    let proxy = proxy(&origin).set("limits.drain_timeout", "20s").start();
+    let mut client = proxy.client().await;
+    client.send(format!("{UPGRADE}ping")).await;
+    assert_eq!(client.reply_to("GET").await.status, 101);
+    client.expect(b"pong").await;
+    let begun = Instant::now();
+    proxy.stop();
+    origin.tell();
+    assert_eq!(client.rest().await, b"last", "one at work goes on");
+    proxy.stopped().await;
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn upgraded_connection_in_which_nothing_moves_is_closed() {
+    let origin = Origin::start(|mut conn| async move {
+        conn.request().await;
+        conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+            .await;
+        conn.head().await;
+    })
+    .await;
+    let proxy = proxy(&origin).set("limits.tunnel_idle_timeout", "200ms").start();
+    let mut client = proxy.client().await;
+    client.send(UPGRADE).await;
+    assert_eq!(client.reply_to("GET").await.status, 101);
+    assert_eq!(client.rest().await, b"");
+    origin.until_closed(1).await;
 }
 
 #[tokio::test]

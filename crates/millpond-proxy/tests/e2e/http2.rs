@@ -311,3 +311,19 @@ async fn the_number_of_streams_is_a_setting() {
     client.get("/").await;
     assert_eq!(client.send.current_max_send_streams(), 7);
 }
+
+/// Some clients say only behind the head that a request has no content: it is as good for the cache as any other.
+#[tokio::test]
+async fn an_end_behind_the_head_is_no_content() {
+    let origin = Origin::script([FRESH]).await;
+    let proxy = proxy(&origin).start();
+    let mut client = Http2::to(&proxy).await;
+    for x_cache in ["MISS", "HIT"] {
+        let (response, mut body) = client.start(request("GET", "/"), false).await;
+        body.send_data(Bytes::new(), true).unwrap();
+        let reply = read(soon(response).await.unwrap()).await.unwrap();
+        assert_eq!(reply.brief(), (200, x_cache, "0123456789".into()), "{reply:?}");
+    }
+    let got = origin.only();
+    assert_eq!((got.get("transfer-encoding"), got.get("content-length")), (None, None));
+}

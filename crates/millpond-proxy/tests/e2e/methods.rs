@@ -3,9 +3,9 @@
 
 use crate::support::{Message, Origin, Proxy, Reply, Setup, proxy, url_of};
 use millpond_config::Config;
-use millpond_exchange::{Method, RequestHead};
+use millpond_exchange::{Body, Method, RequestHead};
 use millpond_policy::Reason;
-use millpond_proxy::explain::routed;
+use millpond_proxy::explain::{Door, routed};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -122,33 +122,56 @@ async fn without_opting_in_no_post_is_answered_from_the_cache() {
     assert_eq!(origin.asked().len(), 2);
 }
 
-/// RFC 9110 section 9.3.3: but nothing that one client could have coloured is kept for the others.
+/// RFC 9110 section 9.3.3, without any setting: but nothing that one client could have coloured is kept for the others.
 #[tokio::test]
 async fn an_answer_to_post_may_answer_get() {
+    const PLAIN: &str = "";
     const HOST: &str = "preserve_host = true";
     const STEERED: &str = "X-Forwarded-Host: evil.example\r\n";
-    for (setting, more, then) in [(HOST, "", "HIT"), (HOST, STEERED, "MISS"), ("", "", "MISS")] {
+    for (setting, more, then) in
+        [(PLAIN, "", "HIT"), (HOST, "", "HIT"), (PLAIN, STEERED, "MISS"), (HOST, STEERED, "MISS")]
+    {
         let origin = echo("Cache-Control: max-age=60\r\nContent-Location: /a\r\n").await;
         let proxy = proxy(&origin).file(setting).start();
         let posted = ask(&proxy, "POST", "/a", more, "x").await;
         assert_eq!(posted.text(), "POST /a x");
         assert_eq!(posted.cache_status().contains("stored"), then == "HIT", "{posted:?}");
-        let got = proxy.get("/a").await;
+        let got = ask(&proxy, "GET", "/a", "", "").await;
         assert_eq!(got.x_cache(), then, "{setting} {more}");
         assert_eq!(got.text(), if then == "HIT" { "POST /a x" } else { "GET /a " });
     }
 }
 
-/// Nor what it was told of the host, where the route takes more spellings of that than a GET would bring to the origin.
+/// What makes an answer to POST reusable is asked for again by name: fresh, said to be so, and of the target itself.
 #[tokio::test]
-async fn an_answer_to_post_for_another_spelling_of_the_host_is_not_kept() {
+async fn which_answers_to_post_answer_get() {
+    for (fields, then) in [
+        ("Cache-Control: max-age=60\r\nContent-Location: /a?b=1\r\n", "HIT"),
+        ("Cache-Control: s-maxage=60\r\nContent-Location: ?b=1\r\n", "HIT"),
+        ("Cache-Control: max-age=60\r\nContent-Location: /a\r\n", "MISS"),
+        ("Cache-Control: max-age=60\r\n", "MISS"),
+        ("Content-Location: /a?b=1\r\nLast-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "MISS"),
+        ("Cache-Control: max-age=0\r\nETag: \"a\"\r\nContent-Location: /a?b=1\r\n", "MISS"),
+        ("Cache-Control: max-age=60, private\r\nContent-Location: /a?b=1\r\n", "MISS"),
+    ] {
+        let origin = echo(fields).await;
+        let proxy = proxy(&origin).start();
+        ask(&proxy, "POST", "/a?b=1", "", "x").await;
+        assert_eq!(ask(&proxy, "GET", "/a?b=1", "", "").await.x_cache(), then, "{fields}");
+    }
+}
+
+/// An origin that is told of a host writes it into its links: what it has made of one host is for those who name it, and is
+/// gone for all of them when the URL is purged or written to.
+#[tokio::test]
+async fn an_answer_to_post_is_for_those_who_name_the_same_host() {
     const SAYS_ITS_HOST: &str = "Cache-Control: max-age=60\r\nContent-Location: /a\r\n";
-    for (host, kept) in [
-        ("a.example", true),
-        ("A.EXAMPLE:80", true),
-        ("a.example:6666", false),
-        ("a.example.", false),
-        ("a.example.:80", false),
+    for (setting, host, also) in [
+        ("host", "a.example", "A.example:80"),
+        ("host", "A.EXAMPLE:80", "a.example"),
+        ("host", "a.example:6666", "A.example:6666"),
+        ("host", "a.example.", "a.example."),
+        ("any", "evil.example", "EVIL.example:80"),
     ] {
         let origin = Origin::answering(|request| {
             let host = request.get("x-forwarded-host").unwrap_or_default();
@@ -156,17 +179,26 @@ async fn an_answer_to_post_for_another_spelling_of_the_host_is_not_kept() {
             format!("HTTP/1.1 200 OK\r\n{SAYS_ITS_HOST}Content-Length: {length}\r\n\r\n{host}")
         })
         .await;
-        let route = format!("[[route]]\nhost = \"a.example\"\norigin = \"{}\"\n", url_of(&origin));
+        let only = if setting == "host" { "host = \"a.example\"\n" } else { "" };
+        let route = format!("[[route]]\n{only}origin = \"{}\"\n", url_of(&origin));
         let proxy = Setup::new().file(&route).start();
-        let mut client = proxy.client().await;
-        client.send(format!("POST /a HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx")).await;
-        let posted = client.reply_to("POST").await;
-        assert_eq!(posted.cache_status().contains("stored"), kept, "{host}: {posted:?}");
-        let mut client = proxy.client().await;
-        client.send("GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
-        let got = client.reply_to("GET").await;
-        let expected = if kept { ("HIT", "a.example") } else { ("MISS", "") };
-        assert_eq!((got.x_cache().as_str(), got.text().as_str()), expected, "{host}");
+        let send = async |method: &str, host: &str| {
+            let mut client = proxy.client().await;
+            let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+            client.send(format!("{method} /a HTTP/1.1\r\nHost: {host}\r\n{length}\r\n")).await;
+            let reply = client.reply_to(method).await;
+            (reply.x_cache(), reply.text())
+        };
+        let told = host.to_ascii_lowercase();
+        let told = told.strip_suffix(":80").unwrap_or(&told);
+        let hit = |text: &str| ("HIT".to_owned(), text.to_owned());
+        assert_eq!(send("POST", host).await.1, told);
+        assert_eq!(send("GET", also).await, hit(told), "{host}");
+        if told != "a.example" {
+            assert_eq!(send("GET", "a.example").await, ("MISS".to_owned(), String::new()), "{host}");
+        }
+        send("DELETE", "a.example").await;
+        assert_eq!(send("GET", also).await.0, "MISS", "{host}: it was written to");
     }
 }
 
@@ -174,13 +206,17 @@ async fn an_answer_to_post_for_another_spelling_of_the_host_is_not_kept() {
 fn explaining_a_post_tells_what_would_steer_its_answer() {
     let route = "[[route]]\nhost = \"a.example\"\norigin = \"http://127.0.0.1:1\"\n";
     let config = Config::builder().file_text("test.toml", route).build().unwrap().config;
-    for (method, host, pass) in [
-        (Method::POST, "a.example", None),
-        (Method::POST, "a.example:6666", Some(Reason::Steered)),
-        (Method::GET, "a.example:6666", None),
+    for (method, more, pass) in [
+        (Method::POST, None, None),
+        (Method::POST, Some("x-original-url"), Some(Reason::Steered)),
+        (Method::GET, Some("x-original-url"), None),
     ] {
-        let head = RequestHead { method, ..RequestHead::get(host, "/a") };
-        assert_eq!(routed(&config, &head).unwrap().exchange.pass, pass, "{head:?}");
+        let mut head = RequestHead { method, ..RequestHead::get("a.example:6666", "/a") };
+        if let Some(name) = more {
+            head.fields.append(name, "/b").unwrap();
+        }
+        let routed = routed(&config, Door::Serve, &head, Body::Empty).unwrap();
+        assert_eq!(routed.exchange.pass, pass, "{head:?}");
     }
 }
 
@@ -228,4 +264,35 @@ async fn what_is_kept_on_disk_is_found_after_a_restart() {
     assert_eq!(after.client().await.ask("DELETE", "/q?u=7", "").await.status, 200);
     assert_eq!(ask(&after, "QUERY", "/q", JSON, "[1]").await.x_cache(), "MISS", "the DELETE has reached it");
     assert_eq!(origin.asked().len(), 5);
+}
+
+/// RFC 9111 section 4.4, by the rules of what is stored: what an unsafe request is about goes, and nothing else of the path,
+/// also right after a start.
+#[tokio::test]
+async fn after_a_restart_an_unsafe_request_invalidates_what_its_url_stands_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let on_disk = |origin| proxy(origin).set("cache_dir", dir.path().to_str().unwrap());
+    let origin = Origin::answering(|request| {
+        let rule = if request.line.contains("/p") { "No-Vary-Search: params=(\"u\")\r\n" } else { "" };
+        told(request, &format!("Cache-Control: max-age=60\r\n{rule}"))
+    })
+    .await;
+    // As what is stored is called: that other URLs are equivalent is known once one of these was read.
+    let kept = ["/p?a=1", "/p?a=2", "/p", "/q?a=1", "/q?a=2"];
+    for (written, gone) in [("/p?u=5&a=1", &kept[..1]), ("/p?u=5", &kept[2..3]), ("/q?a=2", &kept[4..])] {
+        let before = on_disk(&origin).start();
+        for target in ["/p?a=1&u=1", "/p?u=1&a=2", "/p?u=1", "/q?a=1", "/q?a=2"] {
+            before.get(target).await;
+        }
+        before.stop();
+        before.stopped().await;
+        let after = on_disk(&origin).start();
+        after.client().await.ask("DELETE", written, "").await;
+        for target in kept {
+            let expected = if gone.contains(&target) { "MISS" } else { "HIT" };
+            assert_eq!(after.get(target).await.x_cache(), expected, "{target} after a DELETE of {written}");
+        }
+        after.stop();
+        after.stopped().await;
+    }
 }

@@ -367,3 +367,31 @@ async fn a_head_is_no_part() {
     let head = pond.proxy.client().await.ask("HEAD", "/", "Range: bytes=0-1\r\n").await;
     assert_eq!(head.status, 200, "{head:?}");
 }
+
+/// RFC 9111 sections 3.3 and 3.4: parts that come before, behind and between stored ones are joined with them, and what has
+/// become whole is the whole after a restart. In between, too: what was stored then was read from the disk.
+#[tokio::test]
+async fn parts_on_disk_are_joined_on_both_sides() {
+    for restarts in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let origin = Origin::answering(|request| ranged(request, 0)).await;
+        let on_disk = || {
+            let setup = proxy(&origin).set("range_fill", "off");
+            setup.set("cache_dir", dir.path().to_str().unwrap()).start()
+        };
+        let mut server = on_disk();
+        for (range, body) in [("8-9", "89"), ("5-8", "5678"), ("0-1", "01"), ("2-5", "2345")] {
+            let reply = server.get_with("/", &format!("Range: bytes={range}\r\n")).await;
+            assert_eq!((reply.status, reply.text().as_str()), (206, body), "{range}");
+            if restarts || range == "2-5" {
+                server.stop();
+                server.stopped().await;
+                server = on_disk();
+            }
+        }
+        let whole = server.get("/").await;
+        assert_eq!((whole.status, whole.x_cache().as_str(), whole.text().as_str()), (200, "HIT", CONTENT));
+        assert_eq!(whole.get("content-range"), None);
+        assert_eq!(origin.asked().len(), 4);
+    }
+}

@@ -2,8 +2,11 @@
 //! shows what came.
 
 mod client;
+#[path = "../../../millpond-front/tests/http2/frames.rs"]
+pub mod frames;
 pub mod http2;
 mod origin;
+pub mod origin2;
 mod proxy;
 
 pub mod tls;

@@ -46,9 +46,14 @@ impl Setup {
     }
 
     pub fn try_start(self) -> Result<Proxy, StartError> {
+        self.try_start_with(Names::system())
+    }
+
+    /// In front of origins whose names are resolved with `names`.
+    pub fn try_start_with(self, names: Names) -> Result<Proxy, StartError> {
         let resolved = self.0.build().unwrap_or_else(|errors| panic!("{errors}"));
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
-        let running = Server::bind(&resolved.config, Arc::clone(&clock) as _)?.start()?;
+        let running = Server::bind_with(&resolved.config, Arc::clone(&clock) as _, names)?.start()?;
         Ok(Proxy { address: running.local_addr(), running: Some(running), clock })
     }
 

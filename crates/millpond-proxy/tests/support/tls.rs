@@ -70,12 +70,24 @@ impl Authority {
         Self::serving(certificate.der().clone(), &key, alpn).await
     }
 
+    /// What accepts TLS for `localhost`, where HTTP/2 alone is spoken.
+    pub fn http2(&self) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Self::accepting(certificate.der().clone(), &key, &["h2"])
+    }
+
     /// An origin that shows the authority's own certificate.
     pub async fn origin_itself(&self) -> TlsOrigin {
         Self::serving(self.issuer.der().clone(), self.issuer.key(), &[]).await
     }
 
     async fn serving(certificate: CertificateDer<'static>, key: &KeyPair, alpn: &[&str]) -> TlsOrigin {
+        TlsOrigin::start(Self::accepting(certificate, key, alpn)).await
+    }
+
+    fn accepting(certificate: CertificateDer<'static>, key: &KeyPair, alpn: &[&str]) -> TlsAcceptor {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -85,7 +97,7 @@ impl Authority {
             .with_single_cert(vec![certificate], key)
             .unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        TlsOrigin::start(TlsAcceptor::from(Arc::new(config))).await
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 

@@ -52,4 +52,8 @@ async fn a_client_that_goes_away_leaves_what_came_and_a_mark() {
     let exchange = on_tape(dir.path()).remove(0);
     assert!(exchange.aborted && exchange.error.is_some());
     assert_eq!(content(&exchange).as_deref(), Some("part"));
+    // Whoever asks for it again is told why it is not there.
+    let player = taping(dir.path(), Mode::ReadOnlyFailOnMiss);
+    assert!(player.get(&at(&origin, "/")).await.problem(504).contains("broke off"));
+    assert!(player.get(&at(&origin, "/other")).await.problem(504).contains("no tape has it"));
 }

@@ -47,6 +47,7 @@ pub fn taping_with(dir: &Path, mode: Mode, settings: &[(&str, SettingValue)]) ->
         .set("workers", 1)
         .set("access_log.console", false)
         .set("tape.dir", dir.to_str().unwrap())
+        .set("intercept.ca_dir", dir.join("ca").to_str().unwrap())
         .set("tape.mode", mode.as_str());
     for (path, value) in settings {
         builder = builder.set(path, value.clone());

@@ -135,21 +135,29 @@ async fn origin_that_speaks_first_is_heard() {
 }
 
 #[test]
-fn replay_beyond_loopback_needs_a_word() {
+fn replay_beyond_loopback_needs_a_word_and_an_authority_its_place() {
     let dir = tempfile::tempdir().unwrap();
-    let bind = |open: bool| {
-        let config = Config::builder()
+    let bind = |open: bool, settings: &[(&str, &str)]| {
+        let mut config = Config::builder()
             .set("listen", "0.0.0.0:0")
             .set("workers", 1)
             .set("access_log.console", false)
             .set("tape.dir", dir.path().to_str().unwrap())
             .set("forward.open_to_all", open);
+        for (path, value) in settings {
+            config = config.set(path, *value);
+        }
         let config = config.build().unwrap_or_else(|errors| panic!("{errors}")).config;
         let start = Timestamp::from_millis(1_767_225_600_000);
         let tapes = Tapes::open(tape_options(&config, Mode::ReadOnlyFailOnMiss).unwrap(), start).unwrap();
         Server::bind_tape(&config, Arc::new(ManualClock::new(start)), tapes).map(drop)
     };
-    let message = bind(false).expect_err("strangers could read the tapes").to_string();
+    let message = bind(false, &[]).expect_err("strangers could read the tapes").to_string();
     assert!(message.contains("forward.open_to_all"), "{message}");
-    bind(true).unwrap();
+    // Not beside the tapes, which are for sharing.
+    let message = bind(true, &[]).expect_err("there is no place for the authority").to_string();
+    assert!(message.contains("intercept.ca_dir"), "{message}");
+    assert!(!dir.path().join("ca").exists());
+    bind(true, &[("cache_dir", dir.path().join("cache").to_str().unwrap())]).unwrap();
+    assert!(dir.path().join("cache/ca").exists());
 }

@@ -111,6 +111,20 @@ async fn silent_nameserver_does_not_hold_up_what_is_on_disk() {
 }
 
 #[tokio::test]
+async fn names_of_configured_origins_are_looked_up_like_any_other() {
+    let origin = Origin::script(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]).await;
+    let server = Nameserver::default();
+    server.let_go();
+    let setup = Setup::new().set("origin", format!("http://silent.example:{}", origin.address.port()));
+    let proxy = setup.try_start_with(server.names()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(proxy.get("/").await.text(), "ok");
+    assert_eq!((server.asked(), origin.connections()), (1, 1));
+    let setup = Setup::new().set("origin", "http://unknown.example");
+    let proxy = setup.try_start_with(server.names()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(proxy.get("/").await.problem(502).contains("origin-connect"));
+}
+
+#[tokio::test]
 async fn equal_names_are_looked_up_once_and_all_hear_of_it() {
     let origin = Origin::script(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"; 4]).await;
     let server = Nameserver::default();

@@ -64,10 +64,11 @@ async fn log_has_one_line_with_what_went_through() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("access.log");
     let proxy = forward().set("access_log.file", log.to_str().unwrap().to_owned()).forward();
-    let mut tunnel = Client::to(proxy.address).await.tunnel(&authority(&origin)).await;
-    tunnel.write_all(b"hello").await.unwrap();
-    tunnel.shutdown().await.unwrap();
-    soon(tunnel.read_to_end(&mut Vec::new())).await.unwrap();
+    let mut client = Client::to(proxy.address).await;
+    let reply = client.connect(&authority(&origin)).await;
+    client.send(b"hello").await;
+    client.stream.shutdown().await.unwrap();
+    client.rest().await;
     Client::to(proxy.address).await.connect("[::1]:1").await.problem(502);
     proxy.stop();
     proxy.stopped().await;
@@ -75,7 +76,8 @@ async fn log_has_one_line_with_what_went_through() {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
     let expected = format!("\"CONNECT {}\" 200 12 tunnel - ", authority(&origin));
-    assert!(lines[0].contains(&expected) && !lines[0].ends_with("cut"), "{text}");
+    assert!(lines[0].contains(&expected), "{text}");
+    assert!(lines[0].ends_with(&reply.get("x-request-id").unwrap()), "neither cut nor another's: {text}");
     assert!(
         lines[1].contains("\"CONNECT [::1]:1\" 502 ") && lines[1].contains(" error origin-connect "),
         "{text}"
@@ -88,10 +90,17 @@ async fn tunnel_in_which_nothing_moves_is_closed() {
         conn.head().await;
     })
     .await;
-    let proxy = forward().set("limits.tunnel_idle_timeout", "200ms").forward();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("access.log");
+    let setup = forward().set("access_log.file", log.to_str().unwrap().to_owned());
+    let proxy = setup.set("limits.tunnel_idle_timeout", "200ms").forward();
     let mut tunnel = Client::to(proxy.address).await.tunnel(&authority(&origin)).await;
     assert_eq!(soon(tunnel.read(&mut [0; 1])).await.unwrap_or(0), 0, "closed");
     origin.until_closed(1).await;
+    proxy.stop();
+    proxy.stopped().await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains(" 200 0 tunnel idle ") && text.trim_end().ends_with("cut"), "{text}");
 }
 
 #[tokio::test]
