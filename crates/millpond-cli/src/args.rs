@@ -3,6 +3,7 @@
 pub(crate) mod ca;
 pub(crate) mod cache;
 pub(crate) mod child;
+pub(crate) mod explain;
 pub(crate) mod forward;
 pub(crate) mod record;
 pub(crate) mod serve;
@@ -12,6 +13,7 @@ use crate::settings::Settings;
 use ca::CaArgs;
 use cache::CacheArgs;
 use clap::{Args, Parser, Subcommand};
+use explain::ExplainArgs;
 use forward::{ProxyArgs, RunArgs};
 use record::{RecordArgs, ReplayArgs};
 use serve::ServeArgs;
@@ -31,7 +33,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   millpond serve --origin https://example.com         cache what the origin allows
-  millpond --port 3000 --origin https://example.com   the short form: keeps every successful GET
+  millpond --port 3000 --origin https://example.com   also keeps what says nothing about caching
   millpond proxy                                      a forward proxy: HTTP_PROXY=http://127.0.0.1:3142
   millpond record --tape tapes -- pytest              run a command, and keep every exchange it makes
   millpond replay --tape tapes -- pytest              run it again, without the network
@@ -190,54 +192,6 @@ pub(crate) struct DemoArgs {
     /// End after the sample requests instead of staying up
     #[arg(long)]
     pub once: bool,
-}
-
-/// Tell why a URL would hit, miss or be refused.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Looks into the store that `serve` would use with the same options, and tells what a server would do with the request now: \
-its route, its key, what is stored for it, the verdict with its reason, what the origin would be sent, and which option \
-would change that. Like a server it asks the origin only where nothing stored answers, and tells what would become of the \
-response; nothing is stored. With --via it asks a running server instead, and explains its Cache-Status; what is on disk is \
-told beside it. Without any origin in the configuration, the URL's own is taken.
-
-Nothing but GET and HEAD is ever sent. The values of request fields are not printed.
-
-Examples:
-  millpond explain https://example.com/
-  millpond explain https://example.com/api --default-ttl 60s --field 'Accept-Language: de' --json
-  millpond explain /products --config millpond.toml --no-fetch
-  millpond explain --via http://127.0.0.1:3000/products
-
-Exit codes: 0 the request, or the next one after it, is answered from the cache; 1 it is not, or something failed; \
-2 wrong usage; 78 wrong configuration.")]
-pub(crate) struct ExplainArgs {
-    /// The URL, as clients or as the cache name it; or its path, where there is an origin [default: that of --via]
-    #[arg(value_name = "URL", required_unless_present = "via")]
-    pub url: Option<String>,
-    /// A request field to send, as 'Name: value' (repeatable)
-    #[arg(long = "field", short = 'H', value_name = "FIELD")]
-    pub fields: Vec<String>,
-    /// The method of the request
-    #[arg(long, short = 'X', value_name = "METHOD", default_value = "GET")]
-    pub method: String,
-    /// Origin of the server, as for `serve`
-    #[arg(long, value_name = "URL")]
-    pub origin: Option<String>,
-    /// Ask a running server with only-if-cached, which makes it fetch nothing
-    #[arg(long, value_name = "URL")]
-    pub via: Option<String>,
-    /// Ask the origin in any case; with --via let the server fetch
-    #[arg(long, conflicts_with = "no_fetch")]
-    pub fetch: bool,
-    /// Do not ask the origin
-    #[arg(long)]
-    pub no_fetch: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub common: CommonArgs,
 }
 
 /// Check, show or start a configuration.

@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use futures_util::StreamExt as _;
-use millpond::engine::{FetchLimits, Origin as _, OriginRequest, OriginResponse, Upstream};
+use millpond::engine::{
+    FetchLimits, Origin as _, OriginError, OriginFault, OriginRequest, OriginResponse, Upstream,
+};
 use millpond::exchange::{Body, Frame, RequestHead, ResponseHead, Scheme};
 use millpond::proxy::{StartError, UpstreamPool, UpstreamTls};
 use std::net::SocketAddr;
@@ -24,7 +26,34 @@ pub(crate) struct Fetched {
     pub beginning: Vec<u8>,
 }
 
+/// A request that brought no response.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// What happened.
+    pub message: String,
+    /// A guard does not let it be sent.
+    pub refused: bool,
+}
+
+impl From<OriginError> for Unanswered {
+    fn from(error: OriginError) -> Self {
+        let refused = matches!(error.fault, OriginFault::Refused | OriginFault::Loop);
+        Self { message: error.to_string(), refused }
+    }
+}
+
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::Fetch(unanswered.message)
+    }
+}
+
 impl Client {
+    /// A client with this way to origins.
+    pub const fn over(pool: UpstreamPool) -> Self {
+        Self(pool)
+    }
+
     /// A client that trusts the platform's roots and those in `upstream_ca`.
     pub fn new(upstream_ca: Option<&Path>) -> Result<Self, Failure> {
         let tls = UpstreamTls::load(upstream_ca).map_err(StartError::from)?;
@@ -40,21 +69,27 @@ impl Client {
     /// Sends a request to `upstream`, whatever the request names, and reads the body to its end.
     pub async fn send(&self, upstream: Upstream, head: RequestHead) -> Result<Fetched, Failure> {
         let request = OriginRequest { upstream: Arc::new(upstream), head, body: Body::Empty, interim: None };
-        let OriginResponse { head: answer, body, .. } =
-            self.0.fetch(request).await.map_err(|error| Failure::Fetch(error.to_string()))?;
-        let (length, beginning) = read(body).await?;
-        Ok(Fetched { head: answer, length, beginning })
+        Ok(self.fetch(request).await?)
+    }
+
+    /// Sends `request`, and reads the body of the answer to its end.
+    pub async fn fetch(&self, request: OriginRequest) -> Result<Fetched, Unanswered> {
+        Fetched::read(self.0.fetch(request).await?).await
     }
 }
 
-async fn read(body: Body) -> Result<(u64, Vec<u8>), Failure> {
-    let mut frames = body.into_stream();
-    let (mut length, mut beginning) = (0, Vec::new());
-    while let Some(frame) = frames.next().await {
-        if let Frame::Data(bytes) = frame.map_err(|error| Failure::Fetch(error.to_string()))? {
-            length += bytes.len() as u64;
-            beginning.extend_from_slice(&bytes[..bytes.len().min(KEPT - beginning.len())]);
+impl Fetched {
+    /// Reads the body of a response to its end.
+    pub async fn read(OriginResponse { head, body, .. }: OriginResponse) -> Result<Self, Unanswered> {
+        let mut frames = body.into_stream();
+        let (mut length, mut beginning) = (0, Vec::new());
+        while let Some(frame) = frames.next().await {
+            let frame = frame.map_err(|error| Unanswered { message: error.to_string(), refused: false })?;
+            if let Frame::Data(bytes) = frame {
+                length += bytes.len() as u64;
+                beginning.extend_from_slice(&bytes[..bytes.len().min(KEPT - beginning.len())]);
+            }
         }
+        Ok(Self { head, length, beginning })
     }
-    Ok((length, beginning))
 }

@@ -123,7 +123,7 @@ impl Failure {
             Self::Config(_)
             | Self::NoDirectory(_)
             | Self::NoCaDirectory
-            | Self::Start(StartError::NoOrigin) => ExitCode::from(78),
+            | Self::Start(StartError::NoOrigin | StartError::NoAuthorityDir) => ExitCode::from(78),
             _ => ExitCode::FAILURE,
         }
     }

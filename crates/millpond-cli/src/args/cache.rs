@@ -81,6 +81,9 @@ pub(crate) struct LsArgs {
 /// Tell everything about the responses stored for a URL.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The URL may be one that clients use: with the server's --config (and --set), its routes and query rules make of it what the \
+server makes of it.
+
 Examples:
   millpond cache show https://example.com/index.html
   millpond cache show https://example.com/index.html --json
@@ -104,7 +107,8 @@ pub(crate) struct ShowArgs {
         .args(["url", "prefix", "tag", "group", "host", "all"]),
     after_help = "\
 Exactly one of --url, --prefix, --tag, --group, --host and --all says what. Running servers on the same directory stop \
-using what is purged at once.
+using what is purged at once. A URL may be one that clients use: with the server's --config (and --set), the routes and \
+query rules make of it what the server makes of it.
 
 Examples:
   millpond cache purge --url https://example.com/index.html
@@ -113,7 +117,7 @@ Examples:
   millpond cache purge --group menu --origin https://shop.example
   millpond cache purge --all
 
-Exit codes: 0 success (also when nothing matched), 1 the cache cannot be written, 2 wrong usage.")]
+Exit codes: 0 success (also when nothing matched), 1 there is no cache or it cannot be written, 2 wrong usage.")]
 pub(crate) struct PurgeArgs {
     /// Every response of this URL
     #[arg(long, value_name = "URL")]
@@ -147,14 +151,15 @@ pub(crate) struct PurgeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The file has one URL a line; what follows a # at the beginning of a line is a comment, and a line that begins with / is a \
-path below --origin. The requests take the way they would take through `millpond serve` with the same options.
+path below --origin. A URL must be one of the origin or of a route; lines that are not are told and left out. The \
+requests take the way they would take through `millpond serve` with the same options.
 
 Examples:
   millpond cache warm urls.txt --origin https://example.com
   millpond cache ls --host example.com | cut -f6 | millpond cache warm - --origin https://example.com
   millpond cache warm urls.txt --config millpond.toml --concurrency 16
 
-Exit codes: 0 success, 1 a URL could not be fetched, 2 wrong usage, 78 wrong configuration.")]
+Exit codes: 0 success, 1 a URL could not be fetched or used, 2 wrong usage, 78 wrong configuration.")]
 pub(crate) struct WarmArgs {
     /// File with the URLs; - for standard input
     #[arg(value_name = "FILE")]
@@ -251,7 +256,7 @@ Examples:
   millpond cache import --tape recording.har --default-ttl 7d
   millpond cache import ~/.cache/caching-proxy --urls urls.txt --default-ttl 7d
 
-Exit codes: 0 success, 1 a file could not be read, 2 wrong usage, 78 wrong configuration.")]
+Exit codes: 0 success, 1 a file could not be read or a line is no URL, 2 wrong usage, 78 wrong configuration.")]
 pub(crate) struct ImportArgs {
     /// The directory with the JSON files
     #[arg(value_name = "DIR", required_unless_present = "tape")]

@@ -7,29 +7,11 @@ use millpond::intercept::{Authority, environment};
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Its directory within the cache directory.
-const DIR: &str = "ca";
-
-/// The directory: as set, else in the cache directory, also where nothing is kept there but this.
-pub(crate) fn dir(config: &Config) -> Result<PathBuf, Failure> {
-    if let Some(dir) = &config.intercept.ca_dir {
-        return Ok(dir.clone());
-    }
-    let cache_dir = config.cache_dir.clone().or_else(users_cache_dir);
-    cache_dir.map(|dir| dir.join(DIR)).ok_or(Failure::NoCaDirectory)
-}
-
-/// The cache directory of the user, by the XDG Base Directory Specification, which says to ignore relative paths.
-fn users_cache_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
-    Some(caches.join("millpond"))
-}
-
 /// The authority; made, where there is none.
 pub(crate) fn open(config: &Config) -> Result<Authority, Failure> {
+    let dir = config.ca_dir().ok_or(Failure::NoCaDirectory)?;
     let now = u64::try_from(SystemClock.now().as_millis()).unwrap_or(0);
-    Ok(Authority::load_or_create(&dir(config)?, UNIX_EPOCH + Duration::from_millis(now))?)
+    Ok(Authority::load_or_create(&dir, UNIX_EPOCH + Duration::from_millis(now))?)
 }
 
 /// The files that clients are given.

@@ -1,6 +1,6 @@
 //! `millpond proxy` and `millpond run`.
 
-use super::authority::{self, Trusted};
+use super::authority::Trusted;
 use super::{behind, child, door, totals};
 use crate::args::forward::RunArgs;
 use crate::failure::Failure;
@@ -13,12 +13,9 @@ use std::sync::Arc;
 
 /// Serves until a signal ends it.
 pub(crate) fn proxy(settings: &Settings) -> Result<ExitCode, Failure> {
-    let mut config = door::prepare(settings)?.config;
+    let config = door::prepare(settings)?.config;
     door::say_where_it_is_kept(&config);
     door::raise_descriptor_limit();
-    if config.intercept.all || !config.intercept.hosts.is_empty() {
-        config.intercept.ca_dir = Some(authority::dir(&config)?);
-    }
     door::serve(|| bind(&config))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -27,10 +24,9 @@ pub(crate) fn proxy(settings: &Settings) -> Result<ExitCode, Failure> {
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut resolved = door::prepare(&args.settings())?;
     behind::listen_anywhere(&mut resolved);
-    let mut config = resolved.config;
+    let config = resolved.config;
     door::say_where_it_is_kept(&config);
     door::raise_descriptor_limit();
-    config.intercept.ca_dir = Some(authority::dir(&config)?);
     let trusted = Trusted::write(&config)?;
     let ended = behind::run(&args.child, &trusted, || bind(&config))?;
     totals::tell_cache(&args.child, &ended.figures);

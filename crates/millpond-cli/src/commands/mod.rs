@@ -16,6 +16,7 @@ pub(crate) mod record;
 pub(crate) mod serve;
 pub(crate) mod tape;
 mod target;
+mod terminal;
 mod totals;
 
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! `millpond record` and `millpond replay`.
 
-use super::authority::{self, Trusted};
+use super::authority::Trusted;
 use super::{behind, child, door, totals};
 use crate::args::child::ChildArgs;
 use crate::args::record::{RecordArgs, ReplayArgs};
@@ -34,9 +34,7 @@ fn work(settings: &Settings, child: &ChildArgs, mode: Mode) -> Result<(Option<Ex
     if !child.command.is_empty() {
         behind::listen_anywhere(&mut resolved);
     }
-    let mut config = resolved.config;
-    config.intercept.ca_dir = Some(authority::dir(&config)?);
-    let code = serve(&config, child, &tapes);
+    let code = serve(&resolved.config, child, &tapes);
     tapes.close();
     let (code, unread) = code?;
     totals::tell_tapes(child, &tapes, unread);

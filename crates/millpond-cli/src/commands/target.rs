@@ -21,6 +21,29 @@ pub(crate) fn request(line: &str, routes: &[Route]) -> Result<RequestHead, Failu
     Ok(head)
 }
 
+/// The same, where `line` is a path, a URL of the origin of a route, or one that clients of a route use.
+pub(crate) fn request_of_route(line: &str, routes: &[Route]) -> Result<RequestHead, Failure> {
+    let head = request(line, routes)?;
+    if line.starts_with('/') || routes.iter().any(|route| takes(line, &head.authority, route)) {
+        return Ok(head);
+    }
+    Err(Failure::Usage(format!("{line}: it is a URL of no origin and of no route that is configured")))
+}
+
+/// True when clients ask `route` for `line`, or its origin has it. `authority` is that of the request for it.
+fn takes(line: &str, authority: &str, route: &Route) -> bool {
+    let host = match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    };
+    match &route.host {
+        Some(pattern) => pattern.matches(host),
+        // Whatever host clients name is then the origin's.
+        None if route.preserve_host => true,
+        None => below(line, route).is_some(),
+    }
+}
+
 /// Host and path by which a client reaches a URL of the origin of `route`, if it is one.
 fn below(line: &str, route: &Route) -> Option<(String, String)> {
     let base = url::normalise(&route.origin.to_string()).ok()?;
@@ -29,7 +52,8 @@ fn below(line: &str, route: &Route) -> Option<(String, String)> {
     if !rest.starts_with(['/', '?']) && !rest.is_empty() {
         return None;
     }
-    let host = route.host.as_ref().map(ToString::to_string).filter(|host| !host.starts_with('*'));
+    // Any name does for a pattern.
+    let host = route.host.as_ref().map(|host| host.to_string().replacen('*', "any", 1));
     let prefix = if route.strip_prefix { route.path_prefix.as_str().trim_end_matches('/') } else { "" };
     let path = format!("{prefix}{rest}");
     // A route's requests are those that the route takes.

@@ -1,5 +1,10 @@
 //! `millpond explain`: of an origin, of the store on disk, of a running server. And `millpond demo`.
 
+mod content;
+mod corners;
+mod document;
+mod proxy;
+mod rules;
 mod server;
 mod stored;
 
@@ -21,6 +26,10 @@ const PAGES: &[(&str, &[(&str, &str)])] = &[
     ("/window", &[("Cache-Control", "max-age=60, stale-while-revalidate=600"), ("Age", "100")]),
     ("/vary", &[("Cache-Control", "max-age=600"), ("Vary", "Accept-Language")]),
     ("/mine", &[("Cache-Control", "max-age=600"), ("Vary", "Cookie")]),
+    ("/german", &[("Cache-Control", "max-age=600"), ("Vary", "Accept-Language"), ("Content-Language", "de")]),
+    ("/search", &[("Cache-Control", "max-age=600"), ("No-Vary-Search", "params=(\"utm\")")]),
+    ("/posted", &[("Cache-Control", "max-age=600"), ("Content-Location", "/posted")]),
+    ("/grouped", &[("Cache-Control", "max-age=600"), ("Cache-Groups", "\"menu\"")]),
     ("/no-store", &[("Cache-Control", "no-store")]),
     ("/private", &[("Cache-Control", "private, max-age=60")]),
     ("/plain", &[]),
@@ -82,9 +91,13 @@ impl Place {
 /// What is said of a URL of which nothing is stored.
 fn explain(path: &str, more: &[&str]) -> (Option<i32>, String, Value) {
     let origin = api();
-    let url = format!("{}{path}", origin.url);
-    let text = run(&[&["explain", &url], more].concat());
-    let json = run(&[&["explain", &url, "--json"], more].concat());
+    explain_at(&format!("{}{path}", origin.url), more)
+}
+
+/// The exit code, the text, and the JSON.
+fn explain_at(url: &str, more: &[&str]) -> (Option<i32>, String, Value) {
+    let text = run(&[&["explain", url], more].concat());
+    let json = run(&[&["explain", url, "--json"], more].concat());
     assert_eq!(text.code, json.code, "{text:?}");
     (text.code, text.stdout, serde_json::from_str(&json.stdout).unwrap())
 }
@@ -130,10 +143,15 @@ fn what_it_varies_on_is_named() {
 }
 
 #[test]
-fn what_cannot_be_fetched_is_an_error() {
-    let ended = run(&["explain", "http://127.0.0.1:1/"]);
-    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
-    assert!(ended.stderr.contains("127.0.0.1:1"), "{}", ended.stderr);
+fn an_origin_that_does_not_answer_is_told() {
+    let (code, text, json) = explain_at("http://127.0.0.1:1/", &[]);
+    assert_eq!((code, &json["origin"]["refused"]), (Some(1), &false.into()), "{json:#}");
+    assert!(json["origin"]["error"].as_str().unwrap().contains("127.0.0.1:1"), "{json:#}");
+    assert!(text.contains("Origin     does not answer: http://127.0.0.1:1"), "{text}");
+}
+
+#[test]
+fn what_makes_no_request_is_wrong_usage() {
     let url = "http://127.0.0.1:1/";
     for arguments in [
         &["explain", "not a url"][..],
@@ -141,7 +159,12 @@ fn what_cannot_be_fetched_is_an_error() {
         &["explain", url, "--field", "nonsense"],
         &["explain", url, "--method", "PO ST"],
         &["explain", url, "--method", "POST", "--fetch"],
+        &["explain", url, "--method", "POST", "--via", url],
         &["explain", url, "--via", "localhost:3000"],
+        &["explain", "/path", "--proxy"],
+        &["explain", url, "--proxy", "-X", "CONNECT"],
+        &["explain", url, "--proxy", "--origin", url],
+        &["explain", "--via", url, "--proxy"],
     ] {
         let ended = run(arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);

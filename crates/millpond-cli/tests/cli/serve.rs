@@ -56,6 +56,23 @@ fn plain_serve_misses_and_says_why_once() {
 }
 
 #[test]
+fn an_error_is_no_occasion_for_the_hint() {
+    let origin = Origin::start(|request, _| {
+        let status = if request.path_and_query == "/favicon.ico" { 404 } else { 200 };
+        (head(status, &[]), b"x".to_vec())
+    });
+    for (pages, hints) in [(0, 0), (2, 1)] {
+        let serving = serve(&origin, &[]);
+        let missing = serving.get("/favicon.ico");
+        assert_eq!(missing.told(), ("MISS", "millpond; fwd=uri-miss; fwd-status=404; detail=no-freshness"));
+        (0..pages).for_each(|_| drop(serving.get("/page")));
+        let (_, _, log) = serving.stop();
+        let said = log.iter().filter(|line| line.contains(HINT)).count();
+        assert_eq!(said, hints, "after {pages} pages: {log:#?}");
+    }
+}
+
+#[test]
 fn a_default_lifetime_makes_it_hit_and_ends_the_hint() {
     let origin = api();
     let serving = serve(&origin, &["--default-ttl", "60s"]);

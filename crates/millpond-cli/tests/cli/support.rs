@@ -111,6 +111,16 @@ impl Serving {
         self.get_with(path, "")
     }
 
+    /// The same of another host.
+    pub fn get_at(&self, host: &str, path: &str) -> Reply {
+        loop {
+            let reply = Reply::read(Reply::ask_at(self.address, host, path, ""));
+            if !reply.field("cache-status").ends_with("collapsed") {
+                return reply;
+            }
+        }
+    }
+
     /// The same with more field lines, each with its line end.
     pub fn get_with(&self, path: &str, fields: &str) -> Reply {
         loop {
@@ -183,10 +193,13 @@ impl Reply {
     }
 
     fn ask_with(address: SocketAddr, path: &str, fields: &str) -> TcpStream {
+        Self::ask_at(address, &address.to_string(), path, fields)
+    }
+
+    fn ask_at(address: SocketAddr, host: &str, path: &str, fields: &str) -> TcpStream {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{fields}Connection: close\r\n\r\n")
-            .unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n").unwrap();
         stream
     }
 

@@ -45,10 +45,16 @@ fn another_directory_may_be_named() {
 fn without_any_directory_it_says_what_to_name() {
     let home = Home::new();
     let output = home.millpond(&["ca", "path"]).env_remove("HOME").output().unwrap();
-    let ended = ended(&output);
-    assert_eq!((ended.code, &*ended.stdout), (Some(78), ""));
+    let told = ended(&output);
+    assert_eq!((told.code, &*told.stdout), (Some(78), ""));
     for part in ["intercept.ca_dir", "--cache-dir", "HOME"] {
-        assert!(ended.stderr.contains(part), "no {part} in {}", ended.stderr);
+        assert!(told.stderr.contains(part), "no {part} in {}", told.stderr);
+    }
+    for arguments in [&["proxy", "--intercept-all"][..], &["replay", "--tape", "."]] {
+        let mut command = home.millpond(arguments);
+        let told = ended(&command.args(["--listen", "127.0.0.1:0"]).env_remove("HOME").output().unwrap());
+        assert_eq!((told.code, &*told.stdout), (Some(78), ""), "{}", told.stderr);
+        assert!(told.stderr.contains("intercept.ca_dir"), "{}", told.stderr);
     }
 }
 

@@ -11,9 +11,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A running origin, stopped when dropped. It answers with the request line.
+/// A running origin, stopped when dropped.
 pub struct SecureOrigin {
-    port: u16,
+    pub port: u16,
     certificate: String,
     _dir: TempDir,
     stop: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
@@ -24,7 +24,13 @@ fn now() -> SystemTime {
 }
 
 impl SecureOrigin {
+    /// One that answers with the request line.
     pub fn start() -> Self {
+        Self::of(Echo)
+    }
+
+    /// One that answers as `service` does, over HTTP/1.1 and HTTP/2.
+    pub fn of(service: impl Service<Log = ()>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let authority = Arc::new(Authority::load_or_create(dir.path(), now()).unwrap());
         let certificate = authority.certificate_path().to_str().unwrap().to_owned();
@@ -32,11 +38,12 @@ impl SecureOrigin {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
         let port = listener.local_addr().unwrap().port();
+        let service = Arc::new(service);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, interceptor) => {}
+                    () = accept(listener, interceptor, service) => {}
                     _ = stopped => {}
                 }
             });
@@ -63,14 +70,14 @@ impl Drop for SecureOrigin {
     }
 }
 
-async fn accept(listener: TcpListener, interceptor: Arc<Interceptor>) {
+async fn accept(listener: TcpListener, interceptor: Arc<Interceptor>, service: Arc<impl Service<Log = ()>>) {
     let drain = Drain::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let (interceptor, signal) = (Arc::clone(&interceptor), drain.signal());
+        let (interceptor, service, signal) = (Arc::clone(&interceptor), Arc::clone(&service), drain.signal());
         tokio::spawn(async move {
             if let Ok(accepted) = interceptor.accept(stream, "localhost", Duration::from_secs(30)).await {
                 let limits = Arc::new(FrontLimits::default());
-                serve_connection(accepted.io, ConnInfo::new(0), Arc::new(Echo), limits, signal).await;
+                serve_connection(accepted.io, ConnInfo::new(0), service, limits, signal).await;
             }
         });
     }

@@ -15,5 +15,8 @@ mod flows;
 mod home;
 mod ours;
 mod proxies;
+#[path = "../doors/secure.rs"]
+#[allow(dead_code, clippy::allow_attributes, reason = "this binary uses its part")]
+mod secure;
 mod site;
 mod theirs;

@@ -1,16 +1,11 @@
 //! The origin: https on `localhost`, HTTP/1.1 and HTTP/2. It remembers what it was asked, and what it answered.
 
+use crate::secure::SecureOrigin;
 use futures_util::{StreamExt as _, stream};
 use millpond::engine::{Clock as _, SystemClock};
 use millpond::exchange::{Body, Frame, RequestHead, ResponseHead, StatusCode, Timestamp};
-use millpond::front::{ConnInfo, Drain, FrontLimits, Interim, Reply, Request, Service, serve_connection};
-use millpond::intercept::{Authority, Interceptor, Options};
+use millpond::front::{ConnInfo, Interim, Reply, Request, Service};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 /// Bytes of what `/endless` sends before it falls silent; it announces [`ENDLESS`].
 const BEGINNING: usize = 16 * 1024;
@@ -34,62 +29,19 @@ pub struct Site {
     /// The file with the certificate of its authority.
     pub certificate: String,
     seen: Arc<Mutex<Vec<Seen>>>,
-    _dir: TempDir,
-    stop: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-}
-
-fn now() -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(SystemClock.now().as_millis()).unwrap())
+    _origin: SecureOrigin,
 }
 
 impl Site {
     pub fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let authority = Arc::new(Authority::load_or_create(dir.path(), now()).unwrap());
-        let certificate = authority.certificate_path().to_str().unwrap().to_owned();
-        let interceptor = Arc::new(Interceptor::new(authority, Options::new(Arc::new(now))).unwrap());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let pages = Arc::new(Pages(Arc::clone(&seen)));
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = accept(listener, interceptor, pages) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Self { port, certificate, seen, _dir: dir, stop: Some((stop, thread)) }
+        let origin = SecureOrigin::of(Pages(Arc::clone(&seen)));
+        Self { port: origin.port, certificate: origin.certificate(), seen, _origin: origin }
     }
 
     /// Everything it was asked so far, in order.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        if let Some((stop, thread)) = self.stop.take() {
-            let _ = stop.send(());
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn accept(listener: TcpListener, interceptor: Arc<Interceptor>, pages: Arc<Pages>) {
-    let drain = Drain::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let (interceptor, pages, signal) = (Arc::clone(&interceptor), Arc::clone(&pages), drain.signal());
-        tokio::spawn(async move {
-            if let Ok(accepted) = interceptor.accept(stream, "localhost", Duration::from_secs(30)).await {
-                let limits = Arc::new(FrontLimits::default());
-                serve_connection(accepted.io, ConnInfo::new(0), pages, limits, signal).await;
-            }
-        });
     }
 }
 

@@ -1,14 +1,15 @@
 //! Responses from elsewhere on their way into the store: only as the policy admits them.
 
-use super::Cache;
+use super::named::keyed;
+use super::{Cache, count};
 use crate::failure::Failure;
-use millpond::config::{NamePattern, Query};
 use millpond::engine::{Clock as _, SystemClock};
-use millpond::exchange::{Key, KeyParts, QueryRules, RequestHead, ResponseHead};
+use millpond::exchange::{KeyParts, RequestHead, ResponseHead};
 use millpond::policy::{self, Reason, RequestFacts, Times};
-use millpond::proxy::profile_for;
 use millpond::sqlite::SqliteStore;
 use millpond::store::{NewEntry, Store as _, Writer};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Why a response is not stored.
@@ -17,6 +18,38 @@ pub(super) enum Left {
     Refused(Reason),
     /// The cache has a newer one.
     Older,
+}
+
+/// What came of taking responses over.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub imported: u64,
+    pub older: u64,
+    /// By reason.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+impl Taken {
+    /// Counts a response that is not stored.
+    pub fn leave(&mut self, left: &Left) {
+        match left {
+            Left::Refused(reason) => *self.refused.entry(reason.as_str()).or_default() += 1,
+            Left::Older => self.older += 1,
+        }
+    }
+
+    /// In words.
+    pub fn text(&self) -> String {
+        let mut out = format!("Imported {}.\n", count(self.imported, "response", "responses"));
+        for (reason, number) in &self.refused {
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "Refused {number}: {reason}.");
+        }
+        if self.older > 0 {
+            let _ = writeln!(out, "Left {} of which the cache has a newer response.", self.older);
+        }
+        out
+    }
 }
 
 /// Begins to store a response that came at `times`, with a body of `len` bytes.
@@ -28,13 +61,15 @@ pub(super) async fn begin(
     times: Times,
     len: u64,
 ) -> Result<Result<Box<dyn Writer>, Left>, Failure> {
-    let profile = profile_for(&cache.config, request);
+    let url = KeyParts::of(request).to_key().url();
+    let Some((key, profile)) = keyed(&cache.config, &url).into_iter().next() else {
+        return Err(Failure::Usage(format!("{url}: no route takes it")));
+    };
     let facts = RequestFacts::of(request);
     let admitted = match policy::admit(request, &facts, response, times, None, &profile) {
         Ok(admitted) => admitted,
         Err(reason) => return Ok(Err(Left::Refused(reason))),
     };
-    let key = key_of(request, &cache.config.query);
     let stored = store.variants(&key).await?;
     let newer = stored.entries.iter().any(|entry| {
         entry.record.same_selectors(&admitted.record) && entry.record.response_time >= times.response_time
@@ -54,13 +89,4 @@ pub(super) async fn begin(
         epoch: store.epoch(),
     };
     Ok(Ok(store.writer(new).await?))
-}
-
-/// The key under which a server with these settings looks for the response.
-fn key_of(request: &RequestHead, query: &Query) -> Key {
-    let names =
-        |list: &[NamePattern]| -> Vec<String> { list.iter().map(|name| name.as_str().to_owned()).collect() };
-    let rules =
-        QueryRules { sort: query.sort, drop: names(&query.drop), keep: query.keep.as_deref().map(names) };
-    KeyParts::of(request).with_query(&rules).to_key()
 }

@@ -1,6 +1,7 @@
 //! `millpond cache export`: what is stored, as a tape.
 
-use super::{Cache, count, normal};
+use super::named::normal;
+use super::{Cache, count};
 use crate::args::cache::ExportArgs;
 use crate::commands::progress::Progress;
 use crate::commands::runtime;
@@ -16,6 +17,7 @@ use millpond::tape::{Content, Pairs, Recorded, RecordedRequest, RecordedResponse
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -37,13 +39,16 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new("exported");
     let runtime = runtime()?;
     let (mut written, mut after, mut last) = (0, None, String::new());
-    loop {
+    'all: loop {
         let found = inspector.list(&filter, STEP, after.as_ref())?;
         for listed in &found {
             // A URL with several responses is listed several times, in a row.
             if listed.url != last {
                 last.clone_from(&listed.url);
-                written += runtime.block_on(export(&inspector, &store, &listed.url, &mut output))?;
+                let more = export(&inspector, &store, &listed.url, &mut output, &mut written);
+                if runtime.block_on(more)?.is_break() {
+                    break 'all;
+                }
                 progress.at(written, all);
             }
         }
@@ -58,14 +63,14 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the responses stored for one URL. Gives how many.
+/// Writes the responses stored for one URL, and counts them in `written`. Breaks when the reader has gone.
 async fn export(
     inspector: &Inspector,
     store: &SqliteStore,
     url: &str,
     output: &mut Output,
-) -> Result<u64, Failure> {
-    let mut written = 0;
+    written: &mut u64,
+) -> Result<ControlFlow<()>, Failure> {
     let mut keys: Vec<_> = inspector.show(url)?.into_iter().map(|shown| shown.key).collect();
     keys.retain(|key| key.method() == "GET");
     keys.dedup();
@@ -77,12 +82,14 @@ async fn export(
             }
             let content = read(store.read(entry, None).await?).await?;
             if let Some(exchange) = recorded(url, entry, content) {
-                let _ = output.write(&exchange)?;
-                written += 1;
+                if output.write(&exchange)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                *written += 1;
             }
         }
     }
-    Ok(written)
+    Ok(ControlFlow::Continue(()))
 }
 
 /// A body, in memory or in a file that has no name.

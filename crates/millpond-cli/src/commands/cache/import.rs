@@ -1,20 +1,22 @@
 //! `millpond cache import`: takes over the responses of an older caching proxy, which kept each in a JSON file whose name
 //! is the SHA-256 of `GET|` and the URL.
 
-use super::{Cache, admit, count, import_tape, lines_of, settle};
+use super::admit::{self, Taken};
+use super::named::{Line, lines_of};
+use super::{Cache, count, import_tape, settle};
 use crate::args::cache::ImportArgs;
 use crate::commands::progress::Progress;
-use crate::commands::{print, runtime};
+use crate::commands::{print, runtime, terminal};
 use crate::failure::Failure;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use millpond::exchange::{Fields, RequestHead, ResponseHead, StatusCode, Timestamp, url};
-use millpond::policy::{self, Reason, Times};
+use millpond::policy::{self, Times};
 use millpond::sqlite::SqliteStore;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,20 +41,19 @@ struct Saved {
 enum Left {
     /// There is no file for it.
     NoFile,
-    /// The cache does not store such a response.
-    Refused(Reason),
-    /// The cache has a newer one.
-    Older,
+    /// The cache does not take the response.
+    NotTaken(admit::Left),
+    /// The line is not a URL.
+    Wrong(String),
     /// The file cannot be read.
     Unreadable { file: PathBuf, why: String },
 }
 
 #[derive(Default)]
 struct Summary {
-    imported: u64,
+    taken: Taken,
     no_file: u64,
-    older: u64,
-    refused: BTreeMap<&'static str, u64>,
+    wrong: u64,
     unreadable: u64,
     /// Files that no URL of the list named.
     left: Vec<String>,
@@ -81,7 +82,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
         for (done, line) in urls.iter().enumerate() {
             match import(&cache, &store, dir, line, &mut files).await? {
                 Ok(bytes) => {
-                    summary.imported += 1;
+                    summary.taken.imported += 1;
                     waiting += bytes + OVERHEAD;
                 }
                 Err(left) => summary.add(line, left),
@@ -97,7 +98,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     drop(progress);
     summary.left = files.into_iter().collect();
     print(&if args.json { summary.json() } else { summary.text() })?;
-    Ok(if summary.unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.unreadable + summary.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The names of the files that may be the older program's.
@@ -117,11 +118,17 @@ async fn import(
     cache: &Cache,
     store: &SqliteStore,
     dir: &Path,
-    line: &str,
+    line: &Line,
     files: &mut BTreeSet<String>,
 ) -> Result<Result<u64, Left>, Failure> {
-    let normal = url::normalise(line).map_err(|error| Failure::Usage(format!("{line}: {error}")))?;
-    let Some(name) = [line, &normal].map(file_name).into_iter().find(|name| files.remove(name)) else {
+    let normal = match url::normalise(&line.text) {
+        _ if !line.valid => return Ok(Err(Left::Wrong("it is not UTF-8".to_owned()))),
+        Ok(normal) => normal,
+        Err(error) => return Ok(Err(Left::Wrong(format!("{}: {error}", line.text)))),
+    };
+    let Some(name) =
+        [&line.text, &normal].map(|url| file_name(url)).into_iter().find(|name| files.remove(name))
+    else {
         return Ok(Err(Left::NoFile));
     };
     let file = dir.join(name);
@@ -130,14 +137,13 @@ async fn import(
         Err(why) => return Ok(Err(Left::Unreadable { file, why })),
     };
     let (scheme, authority, path) =
-        url::split(&normal).map_err(|error| Failure::Usage(format!("{line}: {error}")))?;
+        url::split(&normal).map_err(|error| Failure::Usage(line.wrong(&error.to_string())))?;
     let request = RequestHead { scheme, ..RequestHead::get(authority, path) };
     let times = Times { request_time: at, response_time: at };
     let length = body.len() as u64;
     let mut writer = match admit::begin(cache, store, &request, &head, times, length).await? {
         Ok(writer) => writer,
-        Err(admit::Left::Older) => return Ok(Err(Left::Older)),
-        Err(admit::Left::Refused(reason)) => return Ok(Err(Left::Refused(reason))),
+        Err(left) => return Ok(Err(Left::NotTaken(left))),
     };
     if !body.is_empty() {
         writer.write(body.into()).await?;
@@ -185,32 +191,39 @@ fn saved_at(file: &Path) -> Result<Timestamp, String> {
 }
 
 impl Summary {
-    fn add(&mut self, line: &str, left: Left) {
+    fn add(&mut self, line: &Line, left: Left) {
         match left {
+            Left::Wrong(why) => {
+                eprintln!("{}", line.wrong(&why));
+                self.wrong += 1;
+            }
             Left::NoFile => self.no_file += 1,
-            Left::Older => self.older += 1,
-            Left::Refused(reason) => {
-                eprintln!("{line}: refused ({reason}): {}", reason.explain());
-                *self.refused.entry(reason.as_str()).or_default() += 1;
+            Left::NotTaken(left) => {
+                if let admit::Left::Refused(reason) = &left {
+                    let url = terminal::plain(&line.text);
+                    eprintln!("{url}: refused ({reason}): {}", reason.explain());
+                }
+                self.taken.leave(&left);
             }
             Left::Unreadable { file, why } => {
-                eprintln!("{}: cannot be read, and is left out: {why}", file.display());
+                eprintln!("{}: cannot be read, and is left out: {}", file.display(), terminal::plain(&why));
                 self.unreadable += 1;
             }
         }
     }
 
     fn text(&self) -> String {
-        let mut out = format!("Imported {}.\n", count(self.imported, "response", "responses"));
-        for (reason, number) in &self.refused {
-            let _ = writeln!(out, "Refused {number}: {reason}.");
-        }
-        if self.older > 0 {
-            let _ = writeln!(out, "Left {} of which the cache has a newer response.", self.older);
-        }
+        let mut out = self.taken.text();
         if self.unreadable > 0 {
             let _ =
                 writeln!(out, "Left out {} that cannot be read.", count(self.unreadable, "file", "files"));
+        }
+        if self.wrong > 0 {
+            let _ = writeln!(
+                out,
+                "Left out {}.",
+                count(self.wrong, "line that is no URL", "lines that are no URLs")
+            );
         }
         if self.no_file > 0 {
             let _ = writeln!(out, "Found no file for {}.", count(self.no_file, "URL", "URLs"));
@@ -220,15 +233,16 @@ impl Summary {
             let _ = writeln!(out, "No URL of the list named {number}:");
         }
         for name in &self.left {
-            let _ = writeln!(out, "  {name}");
+            let _ = writeln!(out, "  {}", terminal::plain(name));
         }
         out
     }
 
     fn json(&self) -> String {
+        let Taken { imported, refused, older } = &self.taken;
         let value = json!({
-            "imported": self.imported, "refused": self.refused, "older": self.older,
-            "unreadable": self.unreadable, "no_file": self.no_file, "left": self.left,
+            "imported": imported, "refused": refused, "older": older,
+            "unreadable": self.unreadable, "wrong": self.wrong, "no_file": self.no_file, "left": self.left,
         });
         format!("{value:#}\n")
     }

@@ -1,8 +1,8 @@
 //! `millpond cache import --tape`: takes over what was recorded, as far as a cache would have stored it.
 
-use super::admit::{self, Left};
+use super::admit::{self, Taken};
 use super::import::{MOST_WAITING, OVERHEAD};
-use super::{Cache, count, settle};
+use super::{Cache, settle};
 use crate::commands::tape::{Input, each};
 use crate::commands::{print, runtime};
 use crate::failure::Failure;
@@ -13,7 +13,6 @@ use millpond::sqlite::SqliteStore;
 use millpond::tape::matching::Asked;
 use millpond::tape::{Content, Recorded};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::ops::ControlFlow;
@@ -25,11 +24,9 @@ const PIECE: usize = 256 << 10;
 
 #[derive(Default)]
 struct Summary {
-    imported: u64,
-    older: u64,
+    taken: Taken,
     /// Exchanges that cannot answer anything: no response, or not all of it.
     incomplete: u64,
-    refused: BTreeMap<&'static str, u64>,
     /// Exchanges with other methods than GET, whose answers are kept in other ways or not at all.
     other_methods: u64,
 }
@@ -75,12 +72,8 @@ async fn import(
     };
     let mut writer = match admit::begin(cache, store, &request, &response, times, content.len()).await? {
         Ok(writer) => writer,
-        Err(Left::Older) => {
-            summary.older += 1;
-            return Ok(0);
-        }
-        Err(Left::Refused(reason)) => {
-            *summary.refused.entry(reason.as_str()).or_default() += 1;
+        Err(left) => {
+            summary.taken.leave(&left);
             return Ok(0);
         }
     };
@@ -96,7 +89,7 @@ async fn import(
     }
     let trailers = recorded.and_then(|response| response.trailers.as_ref());
     writer.commit(trailers.map_or_else(Fields::new, |trailers| trailers.iter().collect())).await?;
-    summary.imported += 1;
+    summary.taken.imported += 1;
     Ok(content.len() + OVERHEAD)
 }
 
@@ -121,13 +114,7 @@ fn timestamp(seconds: f64) -> Timestamp {
 
 impl Summary {
     fn text(&self) -> String {
-        let mut out = format!("Imported {}.\n", count(self.imported, "response", "responses"));
-        for (reason, number) in &self.refused {
-            let _ = writeln!(out, "Refused {number}: {reason}.");
-        }
-        if self.older > 0 {
-            let _ = writeln!(out, "Left {} of which the cache has a newer response.", self.older);
-        }
+        let mut out = self.taken.text();
         if self.other_methods > 0 {
             let _ = writeln!(out, "Left {} with other methods than GET.", self.other_methods);
         }
@@ -138,8 +125,9 @@ impl Summary {
     }
 
     fn json(&self) -> String {
+        let Taken { imported, refused, older } = &self.taken;
         let value = json!({
-            "imported": self.imported, "refused": self.refused, "older": self.older, "incomplete": self.incomplete,
+            "imported": imported, "refused": refused, "older": older, "incomplete": self.incomplete,
             "other_methods": self.other_methods,
         });
         format!("{value:#}\n")

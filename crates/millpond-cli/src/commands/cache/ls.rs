@@ -1,8 +1,9 @@
 //! `millpond cache ls`.
 
-use super::{Cache, normal, normal_host, time};
+use super::named::{normal, normal_host};
+use super::{Cache, time};
 use crate::args::cache::LsArgs;
-use crate::commands::print_while_read;
+use crate::commands::{print_while_read, terminal};
 use crate::failure::Failure;
 use millpond::engine::{Clock as _, SystemClock};
 use millpond::exchange::Timestamp;
@@ -16,13 +17,13 @@ const STEP: u64 = 1000;
 
 /// Lists what is stored.
 pub(super) fn run(args: LsArgs) -> Result<ExitCode, Failure> {
-    let inspector = Cache::of(&args.place)?.inspect()?;
     let filter = Filter {
         prefix: args.prefix.as_deref().map(normal).transpose()?,
         host: args.host.as_deref().map(normal_host).transpose()?,
         tag: args.tag,
         status: args.status,
     };
+    let inspector = Cache::of(&args.place)?.inspect()?;
     let now = SystemClock.now();
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut after = None;
@@ -51,7 +52,7 @@ fn line(entry: &Listed) -> String {
         time(entry.stored_at),
         time(fresh_until(entry)),
         entry.hits,
-        entry.url
+        terminal::plain(&entry.url)
     )
 }
 
@@ -61,7 +62,7 @@ fn fresh_until(entry: &Listed) -> Timestamp {
 }
 
 fn json_line(entry: &Listed, now: Timestamp) -> String {
-    format!("{}\n", json_of(entry, now))
+    terminal::json(&json_of(entry, now), false) + "\n"
 }
 
 /// What the columns of a row tell, as JSON.

@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod import_tape;
 mod ls;
+mod named;
 mod purge;
 mod show;
 mod stats;
@@ -22,12 +23,11 @@ use crate::logging;
 use crate::settings::Settings;
 use millpond::config::{Config, StoreUrl};
 use millpond::engine::{Clock, SystemClock};
-use millpond::exchange::{Timestamp, url};
+use millpond::exchange::Timestamp;
 use millpond::proxy::disk_options;
 use millpond::sqlite::{Health, Inspector, SqliteOptions, SqliteStore};
 use millpond::store::StoreError;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -106,41 +106,6 @@ async fn settle(store: &SqliteStore) -> Result<(), Failure> {
             Err(StoreError::Unavailable(what).into())
         }
     }
-}
-
-/// A URL as keys have it.
-fn normal(text: &str) -> Result<String, Failure> {
-    url::normalise(text).map_err(|error| Failure::Usage(format!("{text}: {error}")))
-}
-
-/// A host as keys have it.
-fn normal_host(host: &str) -> Result<String, Failure> {
-    let url = normal(&format!("http://{host}"))?;
-    Ok(url.trim_start_matches("http://").trim_end_matches('/').to_owned())
-}
-
-/// `scheme://authority` as keys have it.
-fn normal_origin(text: &str) -> Result<String, Failure> {
-    let url = normal(text)?;
-    match url::split(&url) {
-        Ok((scheme, authority, "/")) => Ok(format!("{scheme}://{authority}")),
-        _ => Err(Failure::Usage(format!(
-            "{text}: an origin is a scheme and a host, such as https://example.com"
-        ))),
-    }
-}
-
-/// The lines of a list of URLs, without comments and empty ones; `-` is standard input.
-fn lines_of(path: &Path) -> Result<Vec<String>, Failure> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text).map(drop)
-    } else {
-        std::fs::read_to_string(path).map(|read| text = read)
-    };
-    read.map_err(|error| Failure::File { path: path.to_owned(), error })?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(lines.map(str::to_owned).collect())
 }
 
 /// A time as `2026-01-31T12:00:00Z`; `forever` beyond the calendar, `-` before it.

@@ -1,12 +1,14 @@
 //! `millpond cache show`.
 
 use super::ls::json_of;
-use super::{Cache, normal, time};
+use super::named::stored_urls;
+use super::{Cache, time};
 use crate::args::cache::ShowArgs;
-use crate::commands::print;
+use crate::commands::{print, terminal};
 use crate::failure::Failure;
 use millpond::engine::{Clock as _, SystemClock};
 use millpond::exchange::{Admission, Fields, Record, Timestamp, VarySelector};
+use millpond::policy::{Reason, stale_since};
 use millpond::sqlite::Shown;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -17,35 +19,52 @@ const HIDDEN: &str = "[hidden]";
 
 /// Shows every response stored for a URL.
 pub(super) fn run(args: &ShowArgs) -> Result<ExitCode, Failure> {
-    let url = normal(&args.url)?;
-    let found = Cache::of(&args.place)?.inspect()?.show(&url)?;
+    let cache = Cache::of(&args.place)?;
+    let urls = stored_urls(&cache.config, &args.url)?;
+    let inspector = cache.inspect()?;
     let now = SystemClock.now();
-    if args.json {
-        let all: Vec<Value> = found.iter().map(|shown| as_json(shown, now)).collect();
-        print(&format!("{:#}\n", Value::Array(all)))?;
-    } else {
-        let mut text = format!("{url}\n");
-        for (index, shown) in found.iter().enumerate() {
+    let (mut text, mut values) = (String::new(), Vec::new());
+    for url in &urls {
+        let found = inspector.show(url)?;
+        if args.json {
+            values.extend(found.iter().map(|shown| as_json(shown, now)));
+        } else if !found.is_empty() {
+            let _ = writeln!(text, "{url}");
+        }
+        for (index, shown) in found.iter().enumerate().filter(|_| !args.json) {
             as_text(&mut text, shown, (index + 1, found.len()), now);
         }
-        if found.is_empty() {
-            text.push_str("Nothing is stored for it.\n");
-        }
-        print(&text)?;
     }
-    Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let nothing = text.is_empty() && values.is_empty();
+    if args.json {
+        text = terminal::json(&Value::Array(values), true) + "\n";
+    } else if nothing {
+        // Under which of the URLs a server would look is told last.
+        let _ = writeln!(text, "{}\nNothing is stored for it.", urls.join("\n"));
+    }
+    print(&text)?;
+    Ok(if nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Why what has a `stale_from` is stale since then.
+fn why_stale(shown: &Shown) -> &'static str {
+    match shown.facts.as_ref().map(|facts| stale_since(&facts.record)) {
+        Ok(Reason::Withdrawn) => "taken back by the origin",
+        Ok(Reason::HeadMismatch) => "stale since an answer that does not agree",
+        _ => "stale since a soft purge",
+    }
 }
 
 fn as_text(out: &mut String, shown: &Shown, (index, all): (usize, usize), now: Timestamp) {
     let listed = &shown.listed;
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(out, "  {name:<13} {value}");
+        let _ = writeln!(out, "  {name:<13} {}", terminal::plain(&value));
     };
     line("Response", format!("{index} of {all}"));
     line("Method", shown.key.method().to_owned());
     line("Status", listed.status.to_string());
     let fresh = match () {
-        () if listed.stale_from.is_some_and(|from| from <= now) => "stale since a soft purge",
+        () if listed.stale_from.is_some_and(|from| from <= now) => why_stale(shown),
         () if listed.is_fresh(now) => "fresh",
         () => "stale",
     };

@@ -2,8 +2,8 @@
 
 use super::{Cache, count};
 use crate::args::cache::VerifyArgs;
-use crate::commands::print;
 use crate::commands::progress::Progress;
+use crate::commands::{print, terminal};
 use crate::failure::Failure;
 use millpond::engine::{Clock as _, SystemClock};
 use millpond::sqlite::{Finding, Verified, verify};
@@ -25,7 +25,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             "entries": verified.entries, "files": verified.files, "findings": findings,
             "repaired": verified.repaired, "right": right,
         });
-        print(&format!("{value:#}\n"))?;
+        print(&(terminal::json(&value, true) + "\n"))?;
     } else {
         print(&as_text(&verified))?;
     }
@@ -35,7 +35,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
 fn as_text(verified: &Verified) -> String {
     let mut out = String::new();
     for finding in &verified.findings {
-        let _ = writeln!(out, "{finding}");
+        let _ = writeln!(out, "{}", terminal::plain(&finding.to_string()));
     }
     let entries = count(verified.entries, "entry", "entries");
     let files = count(verified.files, "body file", "body files");

@@ -1,5 +1,6 @@
 //! Cache-Status (RFC 9211): its members, and what each parameter says.
 
+use crate::commands::terminal;
 use millpond::exchange::Fields;
 use millpond::policy::Reason;
 
@@ -66,7 +67,7 @@ fn bare(item: &str) -> String {
     let string = item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let text =
         string.map_or_else(|| item.to_owned(), |text| text.replace("\\\"", "\"").replace("\\\\", "\\"));
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    terminal::plain(&text).into_owned()
 }
 
 /// What a parameter says, in a sentence.

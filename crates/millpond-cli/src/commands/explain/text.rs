@@ -1,70 +1,116 @@
 //! A story for people.
 
 use super::Story;
+use super::content::Content;
 use super::member::{Member, meaning};
 use super::origin::Answered;
+use super::page::Page;
+use super::response::{labels, variant};
 use super::server::Asked;
 use super::store::{Looked, Place};
-use super::words::{self, Told};
-use crate::commands::cache::{admission, count, time};
-use millpond::engine::explain::{Change, Decision, Explained, Fetch, Matched, Variant};
-use millpond::exchange::Record;
-use millpond::policy::{Profile, Verdict};
-use std::fmt::Write as _;
-use std::time::Duration;
-
-/// Lines, each with a name and what it says.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn row(&mut self, name: &str, value: impl AsRef<str>) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{name:<10} {}", value.as_ref());
-    }
-
-    fn detail(&mut self, name: &str, value: impl AsRef<str>) {
-        let _ = writeln!(self.0, "  {name:<13} {}", value.as_ref());
-    }
-}
+use super::words;
+use crate::client::Unanswered;
+use crate::commands::cache::count;
+use millpond::engine::explain::{Change, Decision, Explained, Fetch};
+use millpond::exchange::Method;
+use millpond::policy::{LanguageFit, Verdict};
+use millpond::proxy::explain::{Door, Ruled, Unrouted};
+use std::path::Path;
 
 /// The whole story.
 pub(super) fn of(story: &Story) -> String {
     let mut page = Page::default();
     page.row("Request", format!("{} {}", story.method, story.url));
+    if story.door == Door::Forward {
+        page.row("Door", "forward proxy: clients name the origin (millpond proxy)");
+    }
+    if let Some(content) = &story.content {
+        content_row(&mut page, story, content);
+    }
     if let Some(unrouted) = &story.unrouted {
-        page.row("Route", format!("none: {unrouted}; the server answers {}", unrouted.status()));
+        not_routed(&mut page, unrouted);
     }
     if let Some(looked) = &story.routed {
         routed(&mut page, looked);
     }
     if story.unknown {
-        let why = "not looked at: nothing names the server's origin; give its --origin or --config";
-        page.row("Store", why);
+        let proxied = story.server.as_ref().is_some_and(|server| server.as_proxy);
+        let option = if proxied { "--proxy, with the options it has" } else { "its --origin or --config" };
+        page.row("Store", format!("not looked at: nothing says what the server is; give {option}"));
     }
     if let Some(server) = &story.server {
         asked(&mut page, server);
-        if let Some(line) = disagreement(story, server) {
+        if let Some(line) = words::note(story, server) {
             page.row("Note", line);
         }
     }
-    if let Some(answered) = &story.origin {
-        origin(&mut page, answered);
+    match &story.origin {
+        Some(Ok(answered)) => origin(&mut page, answered),
+        Some(Err(unanswered)) => no_answer(&mut page, story, unanswered),
+        None => {}
     }
-    page.0
+    page.into_text()
+}
+
+fn content_row(page: &mut Page, story: &Story, content: &Content) {
+    let more = if content.is_cut() { "at least " } else { "" };
+    let keyed = story.routed.as_ref().is_some_and(|looked| looked.keyed_by_content);
+    let part = if keyed { ", part of the key" } else { "" };
+    page.row("Content", format!("{more}{}{part}", count(content.len(), "byte", "bytes")));
+    if content.assumed_type() {
+        let why = "which curl sends where no --field names a Content-Type";
+        page.detail("Type", format!("{}, {why}", super::asked::ASSUMED_TYPE));
+    }
+}
+
+fn not_routed(page: &mut Page, unrouted: &Unrouted) {
+    page.row("Route", format!("none. {unrouted}"));
+    match unrouted.status() {
+        Some(status) => page.row("Answer", format!("{status}, by the server itself ({})", unrouted.kind())),
+        None => page.row("Verdict", "tunnelled. What is asked in it is neither seen nor cached."),
+    }
+    if let Some(option) = words::opening(unrouted) {
+        page.row("Changed by", option);
+    }
 }
 
 fn routed(page: &mut Page, looked: &Looked) {
+    if looked.in_tunnel {
+        page.row("Tunnel", "opened, by `intercept`: what is asked in it is seen");
+    }
     page.row("Route", format!("{}, to {}", looked.route, looked.origin));
     if let Some(setting) = looked.pass.and_then(words::pass_setting) {
         page.row("Passed", format!("past the cache, by `{setting}` of the route"));
     }
-    let key = &looked.would_be().key;
-    page.row("Key", format!("{} {}", key.method(), key.url()));
+    if let Some(ruled) = &looked.rule {
+        rule(page, ruled);
+    }
+    let would_be = looked.would_be();
+    page.row("Key", format!("{} {}", would_be.key.method(), would_be.key.url()));
+    if let Some(equivalent) = &would_be.equivalent {
+        let why = "by No-Vary-Search, as soon as a server has met that rule";
+        page.detail("Equivalent", format!("{}, {why}", equivalent.url()));
+    }
+    if would_be.for_host {
+        page.detail("For", "clients that name the same host, as the one did whose POST was answered with it");
+    }
     store(page, looked);
     if let Some(explained) = looked.explained() {
         decision(page, explained);
         changes(page, &explained.changes);
+    }
+}
+
+fn rule(page: &mut Page, ruled: &Ruled) {
+    let Ruled { number, rules, pattern, changes } = ruled;
+    page.row("Rule", format!("{number} of {rules}, by its path {pattern:?}"));
+    for change in changes {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
+        let (value, otherwise) = (text(&change.value), text(&change.otherwise));
+        page.detail("", format!("{} = {value} (without the rule: {otherwise})", change.setting));
+    }
+    if changes.is_empty() {
+        page.detail("", "it has the policy of the route");
     }
 }
 
@@ -74,18 +120,13 @@ fn store(page: &mut Page, looked: &Looked) {
             page.row("Store", "the memory of the server, which only the server sees: ask it with --via");
         }
         Place::Missing(path) => page.row("Store", format!("none yet at {}", path.display())),
-        Place::File { path, other_keys, unreadable } => {
+        Place::Unreadable(path, error) => {
             page.row("Store", path.display().to_string());
-            let explained = looked.would_be();
-            let all = explained.variants.len();
-            for (index, found) in explained.variants.iter().enumerate() {
-                let used = if uses(explained, index) { ", which the request selects" } else { "" };
-                page.detail("Response", format!("{} of {all}{used}", index + 1));
-                variant(page, found, &looked.context.profile);
-            }
-            if all == 0 {
-                page.detail("Response", "none for this key");
-            }
+            page.detail("Failure", error.to_string());
+            page.detail("", "To a server that is as if nothing were stored.");
+        }
+        Place::File { path, other_keys, unreadable } => {
+            responses(page, path, looked);
             let more = |number: &usize| count(*number as u64, "response", "responses");
             if *other_keys > 0 {
                 page.detail("Beside", format!("{} for the same URL under another key", more(other_keys)));
@@ -97,6 +138,20 @@ fn store(page: &mut Page, looked: &Looked) {
     }
 }
 
+fn responses(page: &mut Page, path: &Path, looked: &Looked) {
+    page.row("Store", path.display().to_string());
+    let explained = looked.would_be();
+    let all = explained.variants.len();
+    for (index, found) in explained.variants.iter().enumerate() {
+        let used = if uses(explained, index) { ", which the request selects" } else { "" };
+        page.detail("Response", format!("{} of {all}{used}", index + 1));
+        variant(page, found, &looked.context.profile);
+    }
+    if all == 0 {
+        page.detail("Response", "none for this key");
+    }
+}
+
 fn uses(explained: &Explained, index: usize) -> bool {
     match &explained.decision {
         Decision::Serve { index: used, .. } => *used == index,
@@ -105,104 +160,23 @@ fn uses(explained: &Explained, index: usize) -> bool {
     }
 }
 
-fn variant(page: &mut Page, found: &Variant, profile: &Profile) {
-    let (entry, record) = (&found.entry, &found.entry.record);
-    page.detail("Status", format!("{}, {} bytes", record.status, entry.body_len));
-    let by = admission(record);
-    page.detail("Stored", format!("{}, by {by}", time(record.response_time)));
-    page.detail("Freshness", freshness(found));
-    if let Some(then) = found.when_stale {
-        page.detail("Then", then_line(words::verdict(then), then));
-    }
-    for (name, own, configured) in windows(record, profile) {
-        if let Some(line) = window(own, configured) {
-            page.detail(name, line);
-        }
-    }
-    if !matches!(found.verdict, Verdict::Fresh { .. }) {
-        page.detail("If 503", on_failure(found.failing));
-        page.detail("If no answer", on_failure(found.unreachable));
-    }
-    for selector in &found.selectors {
-        page.detail("Varies on", varies(selector));
-    }
-    labels(page, record);
-    if let Some((first, last, complete)) = words::part(record, entry.body_len) {
-        let of = complete.map_or("an unknown number".to_owned(), |complete| complete.to_string());
-        page.detail("Part", format!("bytes {first} to {last} of {of} (RFC 9111 section 3.3)"));
-    }
-    let told = words::verdict(found.verdict);
-    if found.matches() {
-        page.detail("By itself", format!("{}: {}", told.word, told.sentence));
-    }
-}
-
-fn labels(page: &mut Page, record: &Record) {
-    for (name, labels) in [("Tags", &record.tags), ("Groups", &record.groups)] {
-        if !labels.is_empty() {
-            page.detail(name, labels.join(", "));
-        }
-    }
-    let validators = words::validators(record);
-    if !validators.is_empty() {
-        page.detail("Validators", validators.join(", "));
-    }
-}
-
-fn freshness(found: &Variant) -> String {
-    let Variant { age, lifetime, ttl, .. } = found;
-    let secs = if lifetime.secs == u32::MAX { "ever".to_owned() } else { format!("{} s", lifetime.secs) };
-    let state =
-        if *ttl > 0 { format!("{ttl} s left") } else { format!("stale since {} s", ttl.unsigned_abs()) };
-    let purged = if found.entry.record.stale_from.is_some() { ", marked stale by a soft purge" } else { "" };
-    format!("age {age} s, fresh for {secs} ({}): {state}{purged}", words::basis(lifetime.basis))
-}
-
-fn then_line(told: Told, verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Validate(_) => "the origin is asked whether it is still right before it is used".to_owned(),
-        _ => told.sentence,
-    }
-}
-
-/// The windows in which a stale response may serve, by the response and by the profile.
-fn windows(record: &Record, profile: &Profile) -> [(&'static str, Option<u32>, Option<Duration>); 2] {
-    [
-        ("Stale while", record.stale_while_revalidate, profile.stale_while_revalidate),
-        ("Stale if", record.stale_if_error, profile.stale_if_error),
-    ]
-}
-
-fn window(own: Option<u32>, configured: Option<Duration>) -> Option<String> {
-    match (own, configured) {
-        (Some(secs), _) => Some(format!("{secs} s past its lifetime, as the response says (RFC 5861)")),
-        (None, Some(ttl)) => Some(format!("{} s past its lifetime, as configured", ttl.as_secs())),
-        (None, None) => None,
-    }
-}
-
-fn on_failure(reason: Option<millpond::policy::Reason>) -> String {
-    reason.map_or_else(
-        || "of the origin: it does not serve".to_owned(),
-        |reason| format!("of the origin: it serves all the same ({reason})"),
-    )
-}
-
-fn varies(selector: &Matched) -> String {
-    let name = &selector.stored.name;
-    let value = words::selecting_value(&selector.stored);
-    let value = value.map_or(String::new(), |value| format!(", stored for {value:?}"));
-    if selector.matches {
-        format!("{name}: the request has the same{value}")
-    } else {
-        format!("{name}: the request has another{value}")
-    }
-}
-
 fn decision(page: &mut Page, explained: &Explained) {
     let told = words::decision(explained);
     let reason = told.reason().map_or(String::new(), |reason| format!(" ({reason})"));
     page.row("Verdict", format!("{}{reason}. {}", told.word, told.sentence));
+    if let Decision::Serve { answer, language, .. } = &explained.decision {
+        page.row("Answer", answer.to_string());
+        if let Some(fit) = language {
+            let how = match fit {
+                LanguageFit::SameLanguages => "for the same languages in another order",
+                LanguageFit::Preferred => "in the language that the request likes best",
+            };
+            page.detail(
+                "",
+                format!("fetched for another Accept-Language, and {how} (policy.accept_language)"),
+            );
+        }
+    }
     match &explained.decision {
         Decision::Serve { verdict: Verdict::ServeStale { refresh: true, .. }, .. } => {
             page.row("Origin", "would be asked behind the answer");
@@ -225,8 +199,19 @@ fn sent(page: &mut Page, fetch: &Fetch) {
         page.detail("", format!("{name}: {value}"));
     }
     page.detail("", format!("and with {}", others.join(", ")));
+    if !matches!(fetch.sent.method, Method::GET | Method::HEAD) {
+        page.detail("", "Not by this command, which sends origins nothing but GET and HEAD.");
+    }
     if fetch.whole_behind {
         page.detail("", "and behind it for the whole");
+    }
+    if fetch.invalidates {
+        let what = "what is stored of the URL is removed (RFC 9111 section 4.4)";
+        page.detail("On success", what);
+    }
+    if fetch.for_get {
+        let what = "kept for GET where it has a lifetime and names this URL in Content-Location (RFC 9110 section 9.3.3)";
+        page.detail("The answer", what);
     }
 }
 
@@ -238,9 +223,10 @@ fn changes(page: &mut Page, changes: &[Change]) {
 
 fn asked(page: &mut Page, server: &Asked) {
     let how = if server.fetch { "" } else { " to only-if-cached" };
+    let asked = if server.as_proxy { ", asked as a forward proxy," } else { "" };
     let age = server.age.map_or(String::new(), |age| format!(", age {age} s"));
     let answer =
-        format!("{} answers {} with {} bytes{age}{how}", server.server, server.status, server.length);
+        format!("{}{asked} answers {} with {} bytes{age}{how}", server.server, server.status, server.length);
     page.row("Server", answer);
     for member in &server.members {
         parameters(page, member);
@@ -259,21 +245,6 @@ fn parameters(page: &mut Page, member: &Member) {
     for (name, value) in &member.parameters {
         let shown = value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}"));
         page.detail("", format!("{shown}: {}", meaning(name, value.as_deref())));
-    }
-}
-
-/// What is to be said where the server does not do what is on disk.
-fn disagreement(story: &Story, server: &Asked) -> Option<&'static str> {
-    let explained = story.routed.as_ref()?.explained()?;
-    let stored = matches!(explained.decision, Decision::Serve { .. });
-    match (stored, server.hits()) {
-        (true, false) => Some(
-            "the store has what the server did not use: is it the same --cache-dir, and are they the same options?",
-        ),
-        (false, true) => {
-            Some("the server has what is not in the store: its memory knows more, or its options are others")
-        }
-        _ => None,
     }
 }
 
@@ -297,4 +268,12 @@ fn origin(page: &mut Page, answered: &Answered) {
         }
     }
     changes(page, &answered.changes);
+}
+
+fn no_answer(page: &mut Page, story: &Story, unanswered: &Unanswered) {
+    let how = if unanswered.refused { "is not to be asked" } else { "does not answer" };
+    page.row("Origin", format!("{how}: {}", unanswered.message));
+    if let Some(reason) = story.stands_in() {
+        page.detail("Instead", format!("what is stored answers ({reason}). {}", reason.explain()));
+    }
 }

@@ -1,8 +1,11 @@
 //! The words in which a story is told, for people and as JSON alike.
 
+use super::Story;
+use super::server::Asked;
 use millpond::engine::explain::{Change, Decision, Explained};
 use millpond::exchange::{Record, RequestHead, VarySelector};
 use millpond::policy::{Basis, Reason, Verdict};
+use millpond::proxy::explain::{Closed, Unrouted};
 use std::time::Duration;
 
 /// Fields of a request to the origin whose values are told: they say what of the response is wanted.
@@ -138,5 +141,34 @@ pub(super) fn part(record: &Record, length: u64) -> Option<(u64, u64, Option<u64
 /// The fields by which a stored response can be validated.
 pub(super) fn validators(record: &Record) -> Vec<&'static str> {
     let etag = record.etag.as_ref().map(|_| "ETag");
-    etag.into_iter().chain(record.last_modified_text.as_ref().map(|_| "Last-Modified")).collect()
+    etag.into_iter().chain(record.has_last_modified().then_some("Last-Modified")).collect()
+}
+
+/// The option that has the TLS of a host opened, where nothing speaks against it.
+pub(super) fn opening(unrouted: &Unrouted) -> Option<String> {
+    match unrouted {
+        Unrouted::Tunnelled { host, by: Closed::NotChosen } => Some(format!("--intercept {host}")),
+        _ => None,
+    }
+}
+
+/// What is to be said where the server does not do what is on disk, or was asked in another way than its clients ask.
+pub(super) fn note(story: &Story, server: &Asked) -> Option<&'static str> {
+    let secure = || story.url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+    let Some(explained) = story.routed.as_ref().and_then(|looked| looked.explained()) else {
+        let tunnelled = server.as_proxy && secure();
+        return tunnelled.then_some(
+            "clients reach this URL through a tunnel (CONNECT): they get that answer where the proxy opens its TLS",
+        );
+    };
+    let stored = matches!(explained.decision, Decision::Serve { .. });
+    match (stored, server.hits()) {
+        (true, false) => Some(
+            "the store has what the server did not use: is it the same --cache-dir, and are they the same options?",
+        ),
+        (false, true) => {
+            Some("the server has what is not in the store: its memory knows more, or its options are others")
+        }
+        _ => None,
+    }
 }

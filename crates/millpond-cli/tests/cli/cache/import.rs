@@ -129,6 +129,43 @@ fn files_that_cannot_be_read_are_named_and_skipped() {
 }
 
 #[test]
+fn lines_that_are_no_urls_are_named_and_the_others_taken() {
+    let (pond, old) = (Pond::new(), old_cache());
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("urls.txt");
+    fs::write(&list, b"# first\nnonsense\x1b\nhttps://dummyjson.com/\xff\nhttps://dummyjson.com\n").unwrap();
+    let ended = pond.cache(&["import", old.path().to_str().unwrap(), "--urls", list.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stdout.starts_with("Imported 1 response.\nLeft out 2 lines that are no URLs.\n"),
+        "{ended:?}"
+    );
+    for part in ["line 2 is left out: nonsense?", "line 3 is left out: it is not UTF-8"] {
+        assert!(ended.stderr.contains(part), "no {part:?} in {}", ended.stderr);
+    }
+    assert_eq!(pond.told(&["ls"]).lines().count(), 1);
+}
+
+/// A server finds what was imported: the key is made by the rules of the route.
+#[test]
+fn a_route_makes_the_key_of_what_is_imported() {
+    let (pond, old) = (Pond::new(), tempfile::tempdir().unwrap());
+    let url = "https://dummyjson.com/products?utm=1";
+    put(old.path(), url, &saved(200, &[("Cache-Control", "max-age=86400")], b"[]"));
+    for host in ["", "host = \"shop.example\"\n", "host = \"*.example\"\n"] {
+        let text = format!(
+            "[query]\nkeep = [\"utm\"]\n[[route]]\n{host}origin = \"https://dummyjson.com\"\n[route.query]\ndrop = [\"utm\"]\n"
+        );
+        let (_dir, config) = file("millpond.toml", &text);
+        let ended = pond.import(old.path(), &format!("{url}\n"), &["--config", &config]);
+        assert!(ended.stdout.starts_with("Imported 1 response.\n"), "{ended:?}");
+        assert!(pond.told(&["ls"]).ends_with("https://dummyjson.com/products\n"), "{host}");
+        let purge = ["purge", "--url", url, "--config", &config];
+        assert_eq!(pond.told(&purge), "Purged 1 entry.\n", "{host}");
+    }
+}
+
+#[test]
 fn another_preset_and_other_settings_count() {
     let (pond, old) = (Pond::new(), old_cache());
     let list = "https://dummyjson.com/products\nhttps://dummyjson.com/error\n";

@@ -84,6 +84,31 @@ fn show_tells_tags_groups_and_files() {
     assert!(json("/large")["file"].is_string() && json("/a")["file"].is_null());
 }
 
+/// What an origin says must not move the cursor, or worse, of who looks.
+#[test]
+fn nothing_of_an_origin_acts_on_a_terminal() {
+    let pond = Pond::holding(&["/odd"]);
+    let url = pond.url("/odd");
+    for command in [&["show", &url][..], &["show", &url, "--json"], &["ls"], &["ls", "--json"], &["verify"]] {
+        let told = pond.told(command);
+        let acts = |c: char| c.is_control() && !"\n\t".contains(c) || c == '\u{202e}';
+        assert!(!told.contains(acts), "{command:?}: {told:?}");
+    }
+    let shown = pond.told(&["show", &url]);
+    assert!(shown.contains("a?2Jb?c") && shown.contains("t?31m"), "{shown}");
+    let json = pond.json(&["show", &url]);
+    assert_eq!(json[0]["tags"][0], "t\u{9b}31m", "JSON keeps what it was");
+}
+
+#[test]
+fn ls_refuses_what_is_no_host() {
+    for host in ["*", "http://a.example", "a.example/b", "a b"] {
+        let ended = run(&["cache", "ls", "--host", host]);
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains("a host is a name or an address"), "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn what_is_not_stored_is_said_to_be_so() {
     let pond = Pond::holding(&["/a"]);

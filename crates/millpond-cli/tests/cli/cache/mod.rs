@@ -1,5 +1,6 @@
 //! `millpond cache`, against real servers and a directory that outlives them.
 
+mod export;
 mod import;
 mod look;
 mod purge;
@@ -28,7 +29,12 @@ const PAGES: &[(&str, &[(&str, &str)])] = &[
     ("/mine", &[("Cache-Control", "max-age=600"), ("Vary", "Cookie")]),
     ("/large", &[("Cache-Control", "max-age=600"), ("Content-Type", "application/octet-stream")]),
     ("/no-store", &[("Cache-Control", "no-store")]),
+    ("/search", &[("Cache-Control", "max-age=600"), ("No-Vary-Search", "params=(\"u\")")]),
     ("/plain", &[]),
+    (
+        "/odd",
+        &[("Cache-Control", "max-age=600"), ("X-Odd", "a\u{9b}2Jb\u{202e}c"), ("Cache-Tag", "t\u{9b}31m")],
+    ),
 ];
 
 /// Bytes of the body of `/large`: more than a row holds.

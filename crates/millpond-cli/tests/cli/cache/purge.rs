@@ -1,7 +1,7 @@
 //! `cache purge` and `--clear-cache`.
 
 use super::{Pond, ask_until, stop};
-use crate::support::run;
+use crate::support::{PATIENCE, file, run};
 
 /// What is to be purged, and what is left of the pages.
 type Row<'a> = (&'a dyn Fn(&Pond) -> Vec<String>, &'a [&'a str]);
@@ -41,6 +41,69 @@ fn each_selector_purges_what_it_covers() {
     }
 }
 
+/// No server is there that would know which URLs stand for which: what is stored says so itself.
+#[test]
+fn a_url_is_purged_by_any_that_it_stands_for() {
+    const STORED: [&str; 3] = ["/search?q=1", "/search?q=2", "/search?q=3&v=%2B"];
+    for (named, gone) in [
+        ("/search?q=1&u=7", Some(STORED[0])),
+        ("/search?u=7&q=2&u", Some(STORED[1])),
+        ("/search?q=3&v=%2b", Some(STORED[2])),
+        ("/search?q=1", Some(STORED[0])),
+        ("/search?q=4&u=1", None),
+        ("/search?u=1", None),
+    ] {
+        let pond = Pond::holding(&["/search?u=1&q=1", "/search?q=2&u=1", "/search?q=3&u&v=%2B"]);
+        assert_eq!(pond.listed(&[]), STORED);
+        let told = pond.told(&["purge", "--url", &pond.url(named)]);
+        let purged = if gone.is_some() { "Purged 1 entry.\n" } else { "Purged 0 entries.\n" };
+        assert_eq!(told, purged, "{named}");
+        let left: Vec<_> = STORED.into_iter().filter(|url| Some(*url) != gone).collect();
+        assert_eq!(pond.listed(&[]), left, "{named}");
+    }
+}
+
+/// The key of a URL is made as the server makes it, whether the URL is the client's or the origin's.
+#[test]
+fn routes_and_query_rules_make_the_key_of_a_url() {
+    for (host, asked, stored, named, wrong) in [
+        ("localhost", "/a?b=2&a=1", "/a?a=1&b=2", "{origin}/a?b=2&a=1", "{origin}/a?b=2&a=3"),
+        (
+            "img.example",
+            "/pictures/1?utm=1",
+            "/img/1",
+            "http://img.example/pictures/1?utm=7",
+            "{origin}/img/2",
+        ),
+        ("img.example", "/pictures/1?utm=1", "/img/1", "{origin}/img/1?utm=7", "http://a.example/pictures/1"),
+    ] {
+        let pond = Pond::new();
+        let text = format!(
+            "[query]\nsort = true\n\n[[route]]\nhost = \"img.example\"\npath_prefix = \"/pictures\"\n\
+             strip_prefix = true\norigin = \"{}\"\n[route.query]\ndrop = [\"utm\"]\n",
+            pond.url("/img")
+        );
+        let (_dir, config) = file("millpond.toml", &text);
+        let [named, wrong] = [named, wrong].map(|url| url.replace("{origin}", &pond.url("")));
+        let serving = pond.serve(&["--config", &config]);
+        serving.get_at(host, asked);
+        assert_eq!(serving.get_at(host, asked).field("x-cache"), "HIT", "{asked}");
+        let show = ["show", &named, "--config", &config];
+        let started = std::time::Instant::now();
+        // Written within the commit interval.
+        while pond.cache(&show).code != Some(0) {
+            assert!(started.elapsed() < PATIENCE, "{named}: {:?}", pond.cache(&show));
+        }
+        assert_eq!(pond.told(&show).lines().next(), Some(&*pond.url(stored)), "{named}");
+        let purge = |url: &str| pond.told(&["purge", "--url", url, "--config", &config]);
+        assert_eq!(purge(&wrong), "Purged 0 entries.\n", "{wrong}");
+        assert_eq!(purge(&named), "Purged 1 entry.\n", "{named}");
+        while serving.get_at(host, asked).field("x-cache") != "MISS" {
+            assert!(started.elapsed() < PATIENCE, "{asked}: still served");
+        }
+    }
+}
+
 #[test]
 fn exactly_one_selector_must_be_given() {
     for arguments in [
@@ -52,6 +115,12 @@ fn exactly_one_selector_must_be_given() {
         &["--url", "a.example/"],
         &["--prefix", "exam"],
         &["--host", "a b"],
+        &["--host", "*"],
+        &["--host", "*.example"],
+        &["--host", "http://a.example"],
+        &["--host", "a.example/b"],
+        &["--host", "user@a.example"],
+        &["--host", ""],
         &["--tag", "x", "--origin", "http://a.example/path"],
     ] {
         let ended = run(&[&["cache", "purge"], arguments].concat());
@@ -63,8 +132,17 @@ fn exactly_one_selector_must_be_given() {
 #[test]
 fn nothing_is_purged_where_no_cache_exists() {
     let pond = Pond::new();
-    assert_eq!(pond.told(&["purge", "--all"]), "Purged 0 entries.\n");
+    for arguments in [&["purge", "--all"][..], &["purge", "--url", "http://a.example/"]] {
+        let ended = pond.cache(arguments);
+        assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{ended:?}");
+        let told = format!("there is no cache at {}", pond.file().display());
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    }
     assert!(!pond.file().exists());
+    // Where it cannot be told whether there is one, or it cannot be made.
+    let ended = run(&["cache", "purge", "--all", "--cache-dir", "/dev/null/cache"]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{ended:?}");
+    assert!(ended.stderr.contains("/dev/null/cache"), "{}", ended.stderr);
 }
 
 #[test]

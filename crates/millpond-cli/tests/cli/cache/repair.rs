@@ -85,6 +85,17 @@ fn an_entry_under_anothers_url_is_found_and_removed() {
 }
 
 #[test]
+fn a_damaged_url_does_not_act_on_a_terminal() {
+    let pond = Pond::holding(&["/a"]);
+    change(&pond, "UPDATE entry SET url = url || char(27) || '[2J' || char(10) || char(155)");
+    for command in [&["ls"][..], &["verify"]] {
+        let told = pond.cache(command).stdout;
+        assert!(told.contains("/a?[2J??"), "{told:?}");
+        assert!(!told.contains(['\u{1b}', '\u{9b}']), "{told:?}");
+    }
+}
+
+#[test]
 fn a_body_file_that_is_gone_is_found_and_its_entry_removed() {
     broken(|pond| fs::remove_file(body_file(pond)).unwrap(), &["/large: "], &["/a", "/b"]);
 }

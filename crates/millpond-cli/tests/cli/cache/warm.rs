@@ -2,6 +2,7 @@
 
 use super::Pond;
 use crate::support::{file, run};
+use std::fs;
 
 impl Pond {
     fn warm(&self, list: &str, more: &[&str]) -> crate::support::Ended {
@@ -56,9 +57,56 @@ fn routes_take_the_urls_of_their_origins() {
 }
 
 #[test]
+fn lines_that_ask_for_nothing_of_the_origin_are_told_and_the_others_fetched() {
+    let pond = Pond::new();
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("urls.txt");
+    fs::write(&list, b"http://other.example/a\n\n/\xff\n/b\nhttps://other.example:1/b\n").unwrap();
+    let ended = pond.cache(&["warm", list.to_str().unwrap(), "--origin", &pond.origin.url]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.stdout, "Fetched 1, already fresh 0, not kept 0, failed 3.\n");
+    for part in [
+        "line 1 is left out: http://other.example/a: it is a URL of no origin",
+        "line 3 is left out: it is not UTF-8",
+        "line 5 is left out: https://other.example:1/b: ",
+    ] {
+        assert!(ended.stderr.contains(part), "no {part:?} in {}", ended.stderr);
+    }
+    assert_eq!((pond.listed(&[]), pond.origin.asked()), (vec!["/b".to_owned()], 1));
+}
+
+/// A client has the last byte of a body a moment before the store has it: that is no reason to say that it was not kept, nor to
+/// ask the origin again.
+#[test]
+fn what_the_store_has_taken_is_counted_as_such() {
+    let pond = Pond::new();
+    let paths: Vec<String> = (10..40).map(|number| format!("/large?{number}")).collect();
+    let ended = pond.warm(&paths.join("\n"), &["--concurrency", "8"]);
+    assert_eq!(ended.stdout, "Fetched 30, already fresh 0, not kept 0, failed 0.\n", "{ended:?}");
+    assert_eq!((pond.listed(&[]), pond.origin.asked()), (paths, 30));
+}
+
+/// `stored` in the head of an answer is a promise: what counts is what the cache has in the end.
+#[test]
+fn what_was_not_kept_is_not_counted_as_fetched() {
+    let pond = Pond::new();
+    let paths: Vec<String> = (10..40).map(|number| format!("/a?{number}")).collect();
+    let ended = pond.warm(&paths.join("\n"), &["--json", "--set", "disk.max_entries=10"]);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let kept = pond.listed(&[]).len();
+    assert!(kept < 30, "{kept}");
+    assert_eq!((&json["fetched"], &json["not_kept"]), (&kept.into(), &(30 - kept).into()), "{ended:?}");
+    assert!(ended.stderr.contains("the store did not take it"), "{}", ended.stderr);
+}
+
+#[test]
 fn wrong_use_is_told() {
     let pond = Pond::new();
-    assert_eq!(pond.warm("nonsense\n", &[]).code, Some(2));
+    let nonsense = pond.warm("nonsense\n", &[]);
+    assert_eq!(
+        (nonsense.code, &*nonsense.stdout),
+        (Some(1), "Fetched 0, already fresh 0, not kept 0, failed 1.\n")
+    );
     let missing = pond.cache(&["warm", "nowhere.txt", "--origin", &pond.origin.url]);
     assert_eq!(missing.code, Some(1));
     assert!(missing.stderr.contains("cannot read nowhere.txt"), "{}", missing.stderr);
