@@ -24,6 +24,8 @@ pub struct Head {
     pub length: u64,
     /// Content-Range, empty without one.
     pub range: String,
+    /// X-Cache, empty without one.
+    pub cache: String,
     /// The server closes the connection after it.
     pub close: bool,
 }
@@ -36,6 +38,16 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { address, stream: BufReader::new(stream) })
+    }
+
+    /// The connection, to be set up.
+    pub fn stream(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+
+    /// The connection itself; what was read of content with the last head is gone.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
     }
 
     /// Sends a request without content; `fields` are whole lines.
@@ -91,6 +103,7 @@ fn read_head(stream: &mut impl BufRead) -> Result<Head> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok(),
             "content-range" => value.clone_into(&mut head.range),
+            "x-cache" => value.clone_into(&mut head.cache),
             "connection" => head.close = value.eq_ignore_ascii_case("close"),
             _ => {}
         }
@@ -110,9 +123,10 @@ mod tests {
     fn a_head_is_read_up_to_the_content() {
         let mut text =
             &b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/9\r\ncontent-length: 4\r\n\
-            Connection: close\r\n\r\nbody"[..];
+            X-Cache: HIT\r\nConnection: close\r\n\r\nbody"[..];
         let head = read_head(&mut text).unwrap();
-        assert_eq!(head, Head { status: 206, length: 4, range: "bytes 0-3/9".into(), close: true });
+        let (range, cache) = ("bytes 0-3/9".into(), "HIT".into());
+        assert_eq!(head, Head { status: 206, length: 4, range, cache, close: true });
         assert_eq!(text, b"body");
     }
 

@@ -52,6 +52,30 @@ pub enum Reaction {
     Closed,
 }
 
+/// Opens streams for these paths on one connection, resets them when `then` returns, and waits until the server has seen
+/// all of it.
+pub fn open_then_reset(
+    address: SocketAddr,
+    paths: &[String],
+    then: impl FnOnce() -> Result<()>,
+) -> Result<Reaction> {
+    let mut stream = connect(address)?;
+    let (mut requests, mut resets) = (PREFACE.to_vec(), Vec::new());
+    for (index, path) in paths.iter().enumerate() {
+        let number = 2 * index as u32 + 1;
+        let block = field_block(&address.to_string(), path)?;
+        frame(&mut requests, HEADERS, END_STREAM_AND_HEADERS, number, &block);
+        frame(&mut resets, RST_STREAM, 0, number, &CANCEL);
+    }
+    frame(&mut resets, PING, 0, 0, b"all seen");
+    stream.write_all(&requests).context("opening streams")?;
+    then()?;
+    if stream.write_all(&resets).is_err() {
+        return Ok(Reaction::Closed);
+    }
+    wait_for_ping(&mut stream)
+}
+
 /// Opens streams for these paths on one connection, each reset at once, and waits until the server has seen all of it.
 pub fn open_and_reset(address: SocketAddr, paths: &[String]) -> Result<Reaction> {
     let mut stream = connect(address)?;

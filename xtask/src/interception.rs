@@ -2,7 +2,6 @@
 //!
 //! The replay has a tape of all the hosts, so that nothing but the proxy and the clients takes part.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::process::{self, Server};
-use crate::{tools, workspace};
+use crate::{tapes, tools, workspace};
 
 /// The longest the proxy may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -92,16 +91,9 @@ fn load(options: &Options, port: &str, authority: &std::path::Path) -> Result<()
 
 /// One exchange for each host.
 fn exchanges(hosts: usize) -> String {
-    let mut tape = String::new();
-    for number in 0..hosts {
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            tape,
-            "{{\"v\":1,\"request\":{{\"method\":\"GET\",\"url\":\"https://host{number}.test/number\",\"http_version\":\"HTTP/1.1\",\
-             \"headers\":[[\"Host\",\"host{number}.test\"]],\"content\":\"\"}},\"response\":{{\"status_code\":200,\"reason\":\"OK\",\
-             \"http_version\":\"HTTP/1.1\",\"headers\":[[\"Content-Type\",\"text/plain\"]],\"content\":\"host {number}\"}},\
-             \"timings\":{{\"started\":1780000000.0}}}}"
-        );
-    }
-    tape
+    let line = |number| {
+        let (url, content) = (format!("https://host{number}.test/number"), format!("host {number}"));
+        tapes::exchange(&url, &[], &content, 1_780_000_000.0) + "\n"
+    };
+    (0..hosts).map(line).collect()
 }

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Conformance(options) => conformance::run(&options),
         Task::Bench(options) => bench::run(&options),
-        Task::Instructions(options) => instructions::run(&options),
+        Task::Instructions(options) => instructions::run(&options).map(drop),
         Task::Soak(options) => soak::run(&options),
         Task::Abuse(options) => abuse::run(&options),
         Task::Clients(options) => clients::run(&options),

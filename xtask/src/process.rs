@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -196,7 +197,15 @@ pub fn resident(pid: u32) -> Result<u64> {
     Ok(kib * 1024)
 }
 
-/// The memory of a process and its descendants, bytes: what several of them share counts once.
+/// The resident memory of a process and its descendants, bytes: what several of them share counts for each.
+pub fn resident_tree(root: u32) -> Result<u64> {
+    // A descendant may end meanwhile; the process itself must not.
+    let below: u64 = tree(root).into_iter().skip(1).filter_map(|pid| resident(pid).ok()).sum();
+    Ok(resident(root)? + below)
+}
+
+/// The memory of a process and its descendants, bytes (Pss): what is shared is divided among all that have it mapped, so
+/// that it falls when another program maps the same file.
 pub fn proportional(root: u32) -> Result<u64> {
     let of = |pid: u32| -> Option<u64> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
@@ -212,6 +221,13 @@ pub fn proportional(root: u32) -> Result<u64> {
 pub fn descriptors(pid: u32) -> Result<usize> {
     let dir = std::fs::read_dir(format!("/proc/{pid}/fd")).context("counting a process's descriptors")?;
     Ok(dir.count())
+}
+
+/// What the descriptors of a process are open on, as `/proc/PID/fd` names it.
+pub fn open_files(pid: u32) -> Result<Vec<PathBuf>> {
+    let dir = std::fs::read_dir(format!("/proc/{pid}/fd")).context("reading a process's descriptors")?;
+    // One that is closed meanwhile has no name any more.
+    Ok(dir.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect())
 }
 
 /// Lets this process, and those it starts from now on, open as many files and sockets as the system allows; gives that

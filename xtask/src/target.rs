@@ -103,6 +103,13 @@ pub struct Figures {
 }
 
 impl Gauge {
+    /// The open descriptors: those of the database, and all others.
+    pub fn descriptors(self) -> Result<(usize, usize)> {
+        let files = process::open_files(self.pid)?;
+        let database = files.iter().filter(|file| is_database(file)).count();
+        Ok((database, files.len() - database))
+    }
+
     /// The figures now.
     pub fn read(self) -> Result<Figures> {
         let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.pid));
@@ -115,6 +122,12 @@ impl Gauge {
             queued: queues.values().sum(),
         })
     }
+}
+
+/// Whether a descriptor is of a store's database. Those come as its lookups need them, a few connections to one file.
+fn is_database(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| [".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end)))
 }
 
 /// The connections to a local port that are open, or closed by the client only: what the kernel has yet to send on each.
@@ -134,6 +147,13 @@ fn connections(table: &str, port: u16) -> HashMap<&str, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_the_database_are_told_from_bodies() {
+        let is = |file: &str| is_database(Path::new(file));
+        assert!(is("/c/millpond.db") && is("/c/millpond.db-wal") && is("/c/millpond.db-shm"));
+        assert!(!is("/c/millpond.db-bodies/1f/2") && !is("socket:[17]") && !is("/c/millpond.db (deleted)"));
+    }
 
     #[test]
     fn connections_to_a_port_are_counted() {

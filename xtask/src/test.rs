@@ -77,17 +77,17 @@ struct Outcome {
 pub fn run(options: &Options) -> Result<()> {
     let began = Instant::now();
     let steps = chosen(options);
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut remarks) = (Vec::new(), Vec::new());
     for &step in &steps {
         println!("\n==> {step:?}");
         let began = Instant::now();
-        let error = step.run(options).err();
+        let error = step.run(options, &mut remarks).err();
         if let Some(error) = &error {
             println!("{step:?} failed: {error:#}");
         }
         outcomes.push(Outcome { step, error, took: began.elapsed() });
     }
-    summarise(&outcomes, Step::value_variants().len() - steps.len(), began.elapsed())
+    summarise(&outcomes, &remarks, Step::value_variants().len() - steps.len(), began.elapsed())
 }
 
 fn chosen(options: &Options) -> Vec<Step> {
@@ -96,8 +96,8 @@ fn chosen(options: &Options) -> Vec<Step> {
     Step::value_variants().iter().copied().filter(left).collect()
 }
 
-/// Prints a line for every step, then one in the style of the test runners.
-fn summarise(outcomes: &[Outcome], not_chosen: usize, took: Duration) -> Result<()> {
+/// Prints a line for every step, what must not be overlooked, and a line in the style of the test runners.
+fn summarise(outcomes: &[Outcome], remarks: &[String], not_chosen: usize, took: Duration) -> Result<()> {
     println!("\n==> Summary");
     for outcome in outcomes {
         let word = if outcome.error.is_none() { "ok" } else { "FAILED" };
@@ -111,6 +111,9 @@ fn summarise(outcomes: &[Outcome], not_chosen: usize, took: Duration) -> Result<
         if let Some(error) = &outcome.error {
             println!("\n{:?}: {error:#}", outcome.step);
         }
+    }
+    for remark in remarks {
+        println!("\n!! {remark}");
     }
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
     let word = if failed == 0 { "ok" } else { "FAILED" };
@@ -126,7 +129,8 @@ fn summarise(outcomes: &[Outcome], not_chosen: usize, took: Duration) -> Result<
 }
 
 impl Step {
-    fn run(self, options: &Options) -> Result<()> {
+    /// Runs it. What is no failure and must not be overlooked goes to `remarks`.
+    fn run(self, options: &Options, remarks: &mut Vec<String>) -> Result<()> {
         match self {
             Self::Tools => tools::install_all(),
             Self::Fmt => fmt(),
@@ -148,7 +152,9 @@ impl Step {
             Self::Interception => interception::run(&interception::Options::quick()),
             Self::Tapes => tapes::run(&tapes::Options::quick()),
             Self::Fuzz => fuzz::run(&fuzz::Options { seconds: options.fuzz_seconds, target: None }),
-            Self::Instructions => instructions::run(&instructions::Options::default()),
+            Self::Instructions => {
+                instructions::run(&instructions::Options::default()).map(|said| remarks.extend(said))
+            }
             Self::Soak => soak::run(&soak::Options { minutes: 1, binary: None }),
             Self::Abuse => abuse::run(&abuse::Options::quick()),
             Self::Bench => bench::run(&bench::Options::quick()),

@@ -7,6 +7,7 @@ mod common {
 use common::manifests::{Manifest, manifests, parse};
 
 /// The crates from the bottom up. A crate may depend on those of the rows above its own only; tests may depend on any.
+/// Some have their place before they are there: the clients' doors, the macros, and the stores of other machines.
 const LAYERS: &[&[&str]] = &[
     &["millpond-exchange", "millpond-macros"],
     &["millpond-policy"],

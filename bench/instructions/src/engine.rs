@@ -87,6 +87,7 @@ impl World {
             pass: None,
             upgrade: false,
             client_scheme: None,
+            client_host: None,
             interim: None,
         };
         let answer = self.engine.handle(exchange).await.context("asking the engine")?;

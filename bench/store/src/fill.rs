@@ -7,10 +7,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::Args;
 use millpond_store_sqlite::{SqliteOptions, SqliteStore};
-use serde::Serialize;
 
 use crate::objects::{Objects, now};
-use crate::usage::Usage;
+use crate::told::{Filled, Usage};
 
 /// After so many objects the writer is waited for: what comes faster than it can write is not kept.
 const AT_ONCE: u64 = 10_000;
@@ -32,22 +31,8 @@ pub struct Options {
     bytes: u64,
 }
 
-/// What it came to.
-#[derive(Serialize)]
-pub struct Outcome {
-    seconds: f64,
-    /// Bytes of bodies.
-    body_bytes: u64,
-    /// Bytes of heads, as they would be sent.
-    head_bytes: u64,
-    /// Bytes of URLs.
-    url_bytes: u64,
-    /// On the disk, the store being closed.
-    usage: Usage,
-}
-
 /// Fills.
-pub async fn run(options: &Options) -> Result<Outcome> {
+pub async fn run(options: &Options) -> Result<Filled> {
     let objects = Objects::new(&options.origin);
     let mut settings = SqliteOptions::new(&options.database, Arc::new(now));
     settings.max_bytes = 100 << 30;
@@ -70,5 +55,5 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     store.close();
     drop(store);
     let usage = Usage::of(&options.database)?;
-    Ok(Outcome { seconds, body_bytes: options.objects * options.bytes, head_bytes, url_bytes, usage })
+    Ok(Filled { seconds, body_bytes: options.objects * options.bytes, head_bytes, url_bytes, usage })
 }

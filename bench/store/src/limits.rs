@@ -14,12 +14,11 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use millpond_store::{MemoryOptions, MemoryStore, Tiered};
 use millpond_store_sqlite::{SqliteOptions, SqliteStore};
-use serde::Serialize;
 
-use crate::objects::{LARGEST, Objects, now};
+use crate::objects::{Objects, now};
 use crate::simulate::{Lru, Policy, S3Fifo};
+use crate::told::{Push, Pushed, Seen, Usage};
 use crate::trace::{Zipf, size_of_object};
-use crate::usage::{Bytes, Usage};
 
 /// How long the watcher rests between two looks.
 const REST: Duration = Duration::from_millis(1);
@@ -34,76 +33,15 @@ pub struct Options {
     /// The database file
     #[arg(long)]
     database: PathBuf,
-    /// GB (10^9 bytes) to store
-    #[arg(long, default_value_t = 4.0)]
-    gigabytes: f64,
-    /// MiB the store may take on the disk
-    #[arg(long, default_value_t = 256)]
-    disk: u64,
-    /// MiB the memory tier may take
-    #[arg(long, default_value_t = 16)]
-    memory: u64,
-    /// Objects
-    #[arg(long, default_value_t = 20_000)]
-    objects: usize,
-    /// Bytes of the smallest object
-    #[arg(long, default_value_t = 1 << 10)]
-    least: u64,
-    /// Bytes of the largest object
-    #[arg(long, default_value_t = 2 << 20, value_parser = clap::value_parser!(u64).range(1..=LARGEST))]
-    most: u64,
-    /// How much more often some objects are asked for than others
-    #[arg(long, default_value_t = 0.9)]
-    exponent: f64,
-    /// Another seed is another trace
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
-
-/// The greatest of what was seen.
-#[derive(Clone, Default, Serialize)]
-struct Seen {
-    looks: u64,
-    /// The largest sum of database, log and bodies.
-    disk: Bytes,
-    /// The parts of the look at which their lengths were largest together.
-    parts: Usage,
-    /// What the memory tier said it held.
-    memory: u64,
-    /// The same with writes in progress and bodies that readers hold.
-    memory_live: u64,
-    /// What broke: the first of each kind.
-    failed: Option<String>,
-}
-
-/// What it came to.
-#[derive(Serialize)]
-pub struct Outcome {
-    seconds: f64,
-    requests: u64,
-    stored_bytes: u64,
-    disk_limit: u64,
-    memory_limit: u64,
-    seen: Seen,
-    hits: u64,
-    s3_fifo_hits: u64,
-    lru_hits: u64,
-    /// The same, of all bytes asked for.
-    requested_bytes: u64,
-    hit_bytes: u64,
-    s3_fifo_hit_bytes: u64,
-    lru_hit_bytes: u64,
-    /// What the store counted.
-    evicted: u64,
-    moved: u64,
-    refused: u64,
-    lost: u64,
+    #[command(flatten)]
+    push: Push,
 }
 
 /// Pushes.
-pub async fn run(options: &Options) -> Result<Outcome> {
-    ensure!(options.least > 0 && options.least <= options.most, "--least must lie between 1 and --most");
-    let (disk_limit, memory_limit) = (options.disk << 20, options.memory << 20);
+pub async fn run(options: &Options) -> Result<Pushed> {
+    let asked = &options.push;
+    ensure!(asked.least > 0 && asked.least <= asked.most, "--least must lie between 1 and --most");
+    let (disk_limit, memory_limit) = (asked.disk << 20, asked.memory << 20);
     let mut settings = SqliteOptions::new(&options.database, Arc::new(now));
     settings.max_bytes = disk_limit;
     let disk = SqliteStore::open(settings)?;
@@ -116,12 +54,12 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let watcher = Watcher::start(&options.database, memory);
     let mut tally = Tally::default();
     let began = Instant::now();
-    push(options, &store, &disk, &mut tally).await?;
+    push(asked, &store, &disk, &mut tally).await?;
     let seconds = began.elapsed().as_secs_f64();
     let seen = watcher.stop();
     let stats = disk.stats();
     disk.close();
-    Ok(Outcome {
+    Ok(Pushed {
         seconds,
         requests: tally.requests,
         stored_bytes: tally.stored_bytes,
@@ -170,20 +108,20 @@ struct Tally {
 
 /// Gets or stores, until enough was stored.
 async fn push(
-    options: &Options,
+    asked: &Push,
     store: &dyn millpond_store::Store,
     disk: &SqliteStore,
     tally: &mut Tally,
 ) -> Result<()> {
-    let enough = (options.gigabytes * 1e9) as u64;
+    let enough = (asked.gigabytes * 1e9) as u64;
     let objects = Objects::new("http://127.0.0.1:9");
-    let (mut s3_fifo, mut lru) = (S3Fifo::new(options.disk << 20), Lru::new(options.disk << 20));
+    let (mut s3_fifo, mut lru) = (S3Fifo::new(asked.disk << 20), Lru::new(asked.disk << 20));
     let mut unsettled = 0;
-    for rank in Zipf::new(options.objects, options.exponent, options.seed) {
+    for rank in Zipf::new(asked.objects, asked.exponent, asked.seed) {
         if tally.stored_bytes >= enough {
             break;
         }
-        let bytes = size_of_object(rank, options.least, options.most);
+        let bytes = size_of_object(rank, asked.least, asked.most);
         let hit = objects.get(store, rank as u64, bytes).await?;
         if !hit {
             objects.put(store, rank as u64, bytes).await?;

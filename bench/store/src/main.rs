@@ -9,6 +9,7 @@ mod memory;
 mod objects;
 mod random;
 mod simulate;
+mod told;
 mod trace;
 mod usage;
 

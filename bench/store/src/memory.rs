@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use millpond_store::{MemoryOptions, MemoryStore};
 use rustix::time::{ClockId, clock_gettime};
-use serde::Serialize;
 
 use crate::objects::Objects;
 use crate::random::Random;
+use crate::told::InMemory;
 
 /// What is looked at before the clock is read.
 const WARM_UP: u64 = 20_000;
@@ -28,21 +28,8 @@ pub struct Options {
     lookups: u64,
 }
 
-/// What it came to.
-#[derive(Serialize)]
-pub struct Outcome {
-    /// Resident memory before the first object, bytes.
-    resident_before: u64,
-    /// Resident memory with all of them.
-    resident_after: u64,
-    /// What the tier thinks it holds.
-    counted: u64,
-    /// CPU nanoseconds for each lookup with a look at the body.
-    lookup_ns: f64,
-}
-
 /// Fills and looks.
-pub async fn run(options: &Options) -> Result<Outcome> {
+pub async fn run(options: &Options) -> Result<InMemory> {
     let objects = Objects::new("http://127.0.0.1:9");
     let store = MemoryStore::new(MemoryOptions {
         capacity: options.objects * (options.bytes + 4096) + (64 << 20),
@@ -69,7 +56,7 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let before = cpu();
     look(options.lookups)?;
     let lookup_ns = (cpu() - before) * 1e9 / options.lookups as f64;
-    Ok(Outcome { resident_before, resident_after, counted: stats.bytes, lookup_ns })
+    Ok(InMemory { resident_before, resident_after, counted: stats.bytes, lookup_ns })
 }
 
 /// CPU seconds of this thread.

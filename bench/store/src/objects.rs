@@ -7,20 +7,18 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use millpond_exchange::{
-    Admission, Audience, Fields, Frame, Key, Record, RecordFlags, ResponseHead, StatusCode, Timestamp,
+    Admission, Fields, Frame, Key, Rare, Record, RecordFlags, ResponseHead, StatusCode, Timestamp,
 };
 use millpond_store::{Entry, NewEntry, Store, StoreError};
 
 use crate::random::Random;
+use crate::told::LARGEST;
 
 /// How long everything is fresh.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Bytes that contents are cut from.
-const BLOCK: usize = 8 << 20;
-
-/// The largest content.
-pub const LARGEST: u64 = BLOCK as u64 / 2;
+const BLOCK: usize = 2 * LARGEST as usize;
 
 /// Content is written in pieces of this length.
 const PIECE: usize = 64 << 10;
@@ -150,28 +148,23 @@ fn head(number: u64, bytes: u64) -> ResponseHead {
 }
 
 fn record(head: &ResponseHead, now: Timestamp) -> Record {
-    let text = |name| head.fields.get(name).map(Box::from);
-    Record {
+    let mut record = Record {
         status: 200,
         request_time: now,
         response_time: now,
         date: now,
         initial_age: 0,
-        s_maxage: None,
         max_age: Some(LIFETIME.as_secs() as u32),
         expires: None,
-        last_modified: Some(Timestamp::from_secs(1_767_225_600)),
-        stale_while_revalidate: None,
-        stale_if_error: None,
+        last_modified: None,
         stale_from: None,
         flags: RecordFlags::HEURISTIC_STATUS | RecordFlags::STRONG_ETAG | RecordFlags::HAS_DATE,
         admission: Admission::Standards,
-        audience: Audience::Shared,
-        etag: text("etag"),
-        last_modified_text: text("last-modified"),
+        etag: head.fields.get("etag").map(Box::from),
         vary: Box::default(),
-        tags: Box::default(),
-        groups: Box::default(),
-        part: None,
-    }
+        rare: Rare::default(),
+    };
+    let modified = Timestamp::from_secs(1_767_225_600);
+    record.set_last_modified(head.fields.get("last-modified"), Some(modified));
+    record
 }

@@ -6,33 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 
-/// Bytes of some files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Bytes {
-    /// Their lengths.
-    pub length: u64,
-    /// The blocks given to them.
-    pub allocated: u64,
-}
+use crate::told::{Bytes, Usage};
 
 impl AddAssign for Bytes {
     fn add_assign(&mut self, other: Self) {
         self.length += other.length;
         self.allocated += other.allocated;
     }
-}
-
-/// What a store takes.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Usage {
-    /// The database.
-    pub database: Bytes,
-    /// Its write-ahead log.
-    pub log: Bytes,
-    /// Bodies in files, those being written included.
-    pub bodies: Bytes,
 }
 
 impl Usage {

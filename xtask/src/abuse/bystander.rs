@@ -19,8 +19,16 @@ const BYTES: u64 = 1024;
 /// Every so many requests one is a miss.
 const MISS_EVERY: u64 = 5;
 
+/// The number of the first object that a miss asks for.
+const FIRST: u64 = 1 << 50;
+
 /// The next object nobody asked for, in any case.
-static NEXT: AtomicU64 = AtomicU64::new(1 << 50);
+static NEXT: AtomicU64 = AtomicU64::new(FIRST);
+
+/// The misses asked for so far, in all cases.
+pub fn misses() -> u64 {
+    NEXT.load(Ordering::Relaxed) - FIRST
+}
 
 /// A client at work.
 pub struct Bystander {
@@ -59,8 +67,13 @@ impl Bystander {
         Latencies::of(taken, error)
     }
 
+    /// Stores what its hits are of.
+    pub fn prepare(address: SocketAddr) -> Result<()> {
+        Client::connect(address)?.get(&hit(), BYTES).context("what hits are of")
+    }
+
     fn ask(&mut self, turn: u64) -> Result<()> {
-        let hit = format!("/o/{BYTES}/0");
+        let hit = hit();
         if turn % MISS_EVERY == MISS_EVERY - 1 {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             return self.kept.get(&format!("/o/{BYTES}/{number}"), BYTES).context("a miss");
@@ -71,6 +84,10 @@ impl Bystander {
         }
         self.kept.get(&hit, BYTES).context("a hit over a kept connection")
     }
+}
+
+fn hit() -> String {
+    format!("/o/{BYTES}/0")
 }
 
 impl Latencies {

@@ -3,13 +3,16 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
-use crate::bench::{Set, ask_for_all};
+use super::bystander;
+use super::small;
+use crate::bench::Origin;
 use crate::client::Client;
 use crate::http2::{self, Reaction};
 use crate::target::{Figures, Gauge};
@@ -40,23 +43,21 @@ const ACCEPT_LIMIT: Duration = Duration::from_secs(20);
 /// Streams that are reset on one connection.
 const STREAMS: usize = 100;
 
+/// Bytes of content that a fetch does not go on for when nobody waits for it.
+const UNFINISHED: u64 = 64 << 20;
+
 /// What every case works on.
-pub struct Scene {
+pub struct Scene<'a> {
     /// Where the server listens.
     pub address: SocketAddr,
     /// Its figures.
     pub gauge: Gauge,
+    /// What it keeps on disk.
+    pub cache: PathBuf,
     /// `limits.connections`.
     pub limit: usize,
-    /// Whether it speaks HTTP/2.
-    pub http2: bool,
-}
-
-impl Scene {
-    /// The scene of a run.
-    pub fn new(address: SocketAddr, gauge: Gauge, limit: usize, http2: bool) -> Self {
-        Self { address, gauge, limit, http2 }
-    }
+    /// What is behind it.
+    pub origin: &'a Origin,
 }
 
 /// One kind of abuse.
@@ -73,17 +74,16 @@ pub struct Case {
     pub full: bool,
     /// Only where the server speaks HTTP/2.
     pub http2: bool,
+    /// Against a server whose stores are small.
+    pub small: bool,
     /// Does it.
-    pub run: fn(&Scene, usize) -> Result<String>,
+    pub run: Run,
 }
 
-const fn case(
-    name: &'static str,
-    title: &'static str,
-    count: usize,
-    run: fn(&Scene, usize) -> Result<String>,
-) -> Case {
-    Case { name, title, count, holds: false, full: false, http2: false, run }
+type Run = fn(&Scene<'_>, usize) -> Result<String>;
+
+const fn case(name: &'static str, title: &'static str, count: usize, run: Run) -> Case {
+    Case { name, title, count, holds: false, full: false, http2: false, small: false, run }
 }
 
 /// All of them, in order.
@@ -95,7 +95,11 @@ pub const CASES: &[Case] = &[
         http2: true,
         ..case("resets", "streams that are reset as soon as they are opened", 5_000, resets)
     },
-    case("urls", "URLs that nobody asks for again", 50_000, urls),
+    Case {
+        http2: true,
+        ..case("cancels", "streams that are reset when the origin has their requests", 500, cancels)
+    },
+    Case { small: true, ..case("urls", "URLs that nobody asks for again", 50_000, urls) },
     case("leavers", "clients that leave in the middle of 10 MiB", 1_000, leavers),
     Case { full: true, ..case("crowd", "connections more than there are places", 500, crowd) },
 ];
@@ -105,20 +109,20 @@ pub fn large(number: u64) -> String {
     format!("/o/{LARGE}/{number}")
 }
 
-fn connect(scene: &Scene) -> Result<TcpStream> {
+fn connect(scene: &Scene<'_>) -> Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&scene.address, ACCEPT_LIMIT).context("connecting")?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
 /// Connects so often, and waits until the server has taken in all of them.
-fn connect_all(scene: &Scene, count: usize) -> Result<Vec<TcpStream>> {
+fn connect_all(scene: &Scene<'_>, count: usize) -> Result<Vec<TcpStream>> {
     let streams = (0..count).map(|_| connect(scene)).collect::<Result<Vec<_>>>()?;
     wait_for_connections(scene, count)?;
     Ok(streams)
 }
 
-fn wait_for_connections(scene: &Scene, count: usize) -> Result<()> {
+fn wait_for_connections(scene: &Scene<'_>, count: usize) -> Result<()> {
     let began = Instant::now();
     // What the kernel has accepted may still wait for the server: then it has no descriptor yet.
     let taken_in = |figures: Figures| figures.connections.min(figures.descriptors) >= count;
@@ -129,7 +133,7 @@ fn wait_for_connections(scene: &Scene, count: usize) -> Result<()> {
     Ok(())
 }
 
-fn idle(scene: &Scene, count: usize) -> Result<String> {
+fn idle(scene: &Scene<'_>, count: usize) -> Result<String> {
     let streams = connect_all(scene, count)?;
     thread::sleep(HOLD);
     for stream in &streams {
@@ -149,7 +153,7 @@ fn is_open(stream: &TcpStream) -> Result<bool> {
 }
 
 /// The server must end all of them itself, in its time.
-fn heads(scene: &Scene, count: usize) -> Result<String> {
+fn heads(scene: &Scene<'_>, count: usize) -> Result<String> {
     let mut streams = Vec::with_capacity(count);
     for number in 0..count {
         let mut stream = connect(scene)?;
@@ -170,15 +174,24 @@ fn heads(scene: &Scene, count: usize) -> Result<String> {
     Ok("all ended by the server".to_owned())
 }
 
-fn readers(scene: &Scene, count: usize) -> Result<String> {
+fn readers(scene: &Scene<'_>, count: usize) -> Result<String> {
     let mut streams = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut stream = connect(scene)?;
-        set_socket_recv_buffer_size(&stream, SLOW_BUFFER).context("a small buffer")?;
-        write!(stream, "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", large(0), scene.address).context("asking")?;
-        stream.set_nonblocking(true)?;
-        streams.push(stream);
+        let mut client = Client::connect(scene.address)?;
+        set_socket_recv_buffer_size(client.stream(), SLOW_BUFFER).context("a small buffer")?;
+        client.send("GET", &large(0), "")?;
+        streams.push(client);
     }
+    // Whoever is told that something went wrong, or is fed by a fetch, is no reader of a hit.
+    let streams = streams.into_iter().map(|mut client| {
+        let head = client.head()?;
+        let is_hit = head.status == 200 && head.length == LARGE && head.cache == "HIT";
+        ensure!(is_hit, "a slow reader got {head:?}");
+        let stream = client.into_stream();
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    });
+    let mut streams = streams.collect::<Result<Vec<_>>>()?;
     let (began, mut sip, mut taken) = (Instant::now(), [0; SIP], 0);
     while began.elapsed() < SLOW_FOR {
         let round = Instant::now();
@@ -196,9 +209,9 @@ fn readers(scene: &Scene, count: usize) -> Result<String> {
     Ok(format!("{} KiB read by each", taken / count / 1024))
 }
 
-fn resets(scene: &Scene, count: usize) -> Result<String> {
-    let mut closed = 0;
-    let mut opened = 0;
+fn resets(scene: &Scene<'_>, count: usize) -> Result<String> {
+    let (mut closed, mut opened) = (0, 0);
+    let before = fetches(scene);
     while opened < count {
         let streams = STREAMS.min(count - opened);
         // Misses: a stream that is reset must not leave its fetch behind either.
@@ -209,31 +222,73 @@ fn resets(scene: &Scene, count: usize) -> Result<String> {
         }
         opened += streams;
     }
-    Ok(format!("{closed} of {} connections closed by the server", count.div_ceil(STREAMS)))
+    let fetched = fetched_since(scene, before);
+    ensure!(fetched <= count as u64, "{fetched} fetches for {count} streams");
+    Ok(format!("{closed} of {} connections closed by the server; {fetched} fetches", count.div_ceil(STREAMS)))
 }
 
-fn urls(scene: &Scene, count: usize) -> Result<String> {
-    let began = Instant::now();
-    ask_for_all(scene.address, Set { first: 9_000_000, objects: count as u64, bytes: 1024 })?;
-    Ok(format!("{:.0} a second", count as f64 / began.elapsed().as_secs_f64()))
+/// The origin never answers one half of them, and never sends the content of the other: nobody but the server can end these
+/// fetches. That it does shows afterwards.
+fn cancels(scene: &Scene<'_>, count: usize) -> Result<String> {
+    /// On one connection: so few that it bears their resets.
+    const TOGETHER: usize = 10;
+    let (mut opened, before) = (0, scene.origin.unfinished());
+    while opened < count {
+        let numbers = opened..count.min(opened + TOGETHER);
+        let path = |number| match number % 2 {
+            0 => format!("/silent/{number}"),
+            _ => format!("/stalled/{UNFINISHED}/{number}"),
+        };
+        let paths: Vec<String> = numbers.clone().map(path).collect();
+        let reaction = http2::open_then_reset(scene.address, &paths, || {
+            let began = Instant::now();
+            while scene.origin.unfinished() - before < numbers.end as u64 {
+                ensure!(began.elapsed() < ACCEPT_LIMIT, "requests do not reach the origin");
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        })?;
+        ensure!(reaction == Reaction::Bore, "a connection with {TOGETHER} resets was closed");
+        opened = numbers.end;
+    }
+    let fetched = scene.origin.unfinished() - before;
+    ensure!(fetched == count as u64, "{fetched} fetches for {count} streams");
+    Ok(format!("{fetched} fetches, none of which the origin ends"))
+}
+
+/// Requests the origin has seen, and those the ordinary client caused by misses.
+fn fetches(scene: &Scene<'_>) -> (u64, u64) {
+    (scene.origin.requests(), bystander::misses())
+}
+
+/// Requests the origin has seen since then that the ordinary client has not caused.
+fn fetched_since(scene: &Scene<'_>, then: (u64, u64)) -> u64 {
+    let (requests, misses) = fetches(scene);
+    (requests - then.0).saturating_sub(misses - then.1)
+}
+
+fn urls(scene: &Scene<'_>, count: usize) -> Result<String> {
+    small::urls(scene, count as u64)
 }
 
 /// Most of them of a hit, one in twenty of something that is being fetched for it alone.
-fn leavers(scene: &Scene, count: usize) -> Result<String> {
+fn leavers(scene: &Scene<'_>, count: usize) -> Result<String> {
     const NEW_EVERY: usize = 20;
     for number in 0..count {
         let new = number % NEW_EVERY == NEW_EVERY - 1;
         let mut client = Client::connect(scene.address)?;
         client.send("GET", &large(if new { 1 + number as u64 } else { 0 }), "")?;
         let head = client.head()?;
-        ensure!(head.status == 200 && head.length == LARGE, "the large object is {head:?}");
+        let expected = if new { "MISS" } else { "HIT" };
+        let is_right = head.status == 200 && head.length == LARGE && head.cache == expected;
+        ensure!(is_right, "the large object is {head:?}, and a {expected}");
         client.skip(LARGE / 40)?;
     }
     Ok(format!("{} in the middle of a fetch", count / NEW_EVERY))
 }
 
 /// Those beyond the limit must be told so, and those within it must not notice.
-fn crowd(scene: &Scene, count: usize) -> Result<String> {
+fn crowd(scene: &Scene<'_>, count: usize) -> Result<String> {
     /// The ordinary client's connection, and whatever the server has not noticed the end of.
     const BESIDE: usize = 8;
     let mut within = connect_all(scene, scene.limit - BESIDE)?;

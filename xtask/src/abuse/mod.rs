@@ -6,6 +6,7 @@
 
 mod bystander;
 mod cases;
+mod small;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use self::bystander::{Bystander, Latencies};
 use self::cases::{CASES, Case, LARGE, Scene};
 use crate::bench::Origin;
 use crate::client::Client;
-use crate::target::{Figures, Gauge, Target};
+use crate::target::{Figures, Target};
 use crate::{http2, process};
 
 /// How often the figures are read.
@@ -35,8 +36,18 @@ const CONNECTION_LIMIT: usize = 10_000;
 /// Connections beyond the limit that are being told so at the same time.
 const BEING_REFUSED: usize = 256;
 
+/// The most memory a server with small stores may take: its memory tier twice, what may wait to be written (64 MiB), and as
+/// much for everything else.
+const MOST_MEMORY_SMALL: u64 = small::MEMORY * 2 + ((64 + 64) << 20);
+
 /// How long the server may take to let go of what a case held.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Connections to the origin that nobody uses are closed soon, so that those which are left have a fetch.
+const IDLE: (&str, &str) = ("MILLPOND_LIMITS__ORIGIN_IDLE_TIMEOUT", "1s");
+
+/// The most descriptors that the connections to the database may have together.
+const DATABASE: usize = 64;
 
 /// Descriptors this program needs for itself, and the server for its store, its log and its origin.
 const OWN_DESCRIPTORS: u64 = 500;
@@ -69,13 +80,30 @@ impl Options {
     }
 }
 
+/// What is there when a case is over and all its clients are gone.
+#[derive(Debug, Default)]
+struct Left {
+    /// How long it took until nothing was left; `None` where something stayed.
+    settled: Option<Duration>,
+    /// Descriptors beyond those before, but for those of the database.
+    descriptors: isize,
+    /// Descriptors of the database.
+    database: usize,
+    /// Connections from clients beyond those before.
+    connections: isize,
+    /// Connections to the origin.
+    fetches: u64,
+}
+
 /// What a case came to.
 struct Row {
     case: &'static Case,
     count: usize,
     took: Duration,
     peak: Figures,
-    settled: Option<Duration>,
+    /// The most that lay on the disk, bytes.
+    disk: u64,
+    left: Left,
     latencies: Latencies,
     said: String,
     faults: Vec<String>,
@@ -94,19 +122,34 @@ pub fn run(options: &Options) -> Result<()> {
         println!("limits.connections is {limit} here ({descriptors} descriptors are allowed)");
         settings.push(("MILLPOND_LIMITS__CONNECTIONS", text.as_str()));
     }
-    let mut target = Target::start(options.binary.as_deref(), "abuse", origin.address, &settings)?;
-    let mut rows = Vec::new();
-    let scene = Scene::new(target.address, target.gauge(), limit, http2::is_spoken(target.address)?);
+    let start = |name, more: &[(&str, &str)]| {
+        let settings = [&settings, more, &[IDLE]].concat();
+        Target::start(options.binary.as_deref(), name, origin.address, &settings)
+    };
+    let (mut target, mut small) = (start("abuse", &[])?, start("abuse-small", small::SETTINGS)?);
+    let http2 = http2::is_spoken(target.address)?;
+    let scene = |target: &Target| Scene {
+        address: target.address,
+        gauge: target.gauge(),
+        cache: target.cache.clone(),
+        limit,
+        origin: &origin,
+    };
+    for target in [&target, &small] {
+        Bystander::prepare(target.address)?;
+    }
     Client::connect(target.address)?.get(&cases::large(0), LARGE).context("the large object")?;
+    let mut rows = Vec::new();
     for case in cases {
-        if case.http2 && !scene.http2 {
+        if case.http2 && !http2 {
             println!("{}: HTTP/2 is not spoken", case.name);
             continue;
         }
         let count = if options.quick { case.count / 10 } else { case.count };
         let count = if case.holds { scaled(count, limit) } else { count };
         eprintln!("{count} {}", case.title);
-        rows.push(suffer(case, count, &scene)?);
+        let target = if case.small { &mut small } else { &mut target };
+        rows.push(suffer(case, count, &scene(target))?);
         target.check()?;
     }
     print(&rows);
@@ -126,57 +169,79 @@ fn scaled(count: usize, limit: usize) -> usize {
 }
 
 /// One case, beside an ordinary client, and what is left after it.
-fn suffer(case: &'static Case, count: usize, scene: &Scene) -> Result<Row> {
-    let before = scene.gauge.read()?;
+fn suffer(case: &'static Case, count: usize, scene: &Scene<'_>) -> Result<Row> {
+    // Those that the case before left, for which it is blamed, are not waited for longer.
+    wait_until(|| Ok(scene.origin.connections() == 0))?;
+    let before = (scene.gauge.read()?.connections, scene.gauge.descriptors()?.1);
     let over = AtomicBool::new(false);
     let began = Instant::now();
     let (done, peak, latencies) = thread::scope(|scope| {
         let bystander = scope.spawn(|| Bystander::watch(scene.address, !case.full, &over));
-        let peak = scope.spawn(|| peak(scene.gauge, &over));
+        let peak = scope.spawn(|| peak(scene, &over));
         let done = (case.run)(scene, count).with_context(|| case.name.to_owned());
         over.store(true, Ordering::SeqCst);
         let peak = peak.join().expect("reading figures does not panic");
         (done, peak, bystander.join().expect("the ordinary client does not panic"))
     });
     let took = began.elapsed();
-    let (said, peak) = (done?, peak?);
-    let settled = settle(scene.gauge, &before)?;
-    let mut row = Row { case, count, took, peak, settled, latencies, said, faults: Vec::new() };
+    let (said, (peak, disk)) = (done?, peak?);
+    let left = settle(scene, before)?;
+    let mut row = Row { case, count, took, peak, disk, left, latencies, said, faults: Vec::new() };
     row.judge(scene.limit);
     Ok(row)
 }
 
-/// The highest figures until it is over.
-fn peak(gauge: Gauge, over: &AtomicBool) -> Result<Figures> {
-    let mut peak = Figures::default();
+/// The highest figures until it is over, and the most that lay on the disk.
+fn peak(scene: &Scene<'_>, over: &AtomicBool) -> Result<(Figures, u64)> {
+    let (mut peak, mut disk) = (Figures::default(), 0);
     loop {
         let last = over.load(Ordering::SeqCst);
-        let now = gauge.read()?;
+        let now = scene.gauge.read()?;
         peak.resident = peak.resident.max(now.resident);
         peak.descriptors = peak.descriptors.max(now.descriptors);
         peak.connections = peak.connections.max(now.connections);
         peak.queued = peak.queued.max(now.queued);
+        disk = disk.max(small::disk(&scene.cache)?);
         if last {
-            return Ok(peak);
+            return Ok((peak, disk));
         }
         thread::sleep(LOOK);
     }
 }
 
-/// Waits until the server has let go of everything; `None` when it does not.
-fn settle(gauge: Gauge, before: &Figures) -> Result<Option<Duration>> {
-    // `limits.origin_idle_connections` of each worker: the ordinary client's misses use them too. And files of the store.
-    let may_stay = (64 + 16) * thread::available_parallelism().map_or(1, usize::from);
+/// Waits until the server has let go of everything but so many connections and descriptors, and looks at what it has then.
+fn settle(scene: &Scene<'_>, (connections, descriptors): (usize, usize)) -> Result<Left> {
+    let look = || -> Result<Left> {
+        let (database, others) = scene.gauge.descriptors()?;
+        let more = |now: usize, before: usize| now as isize - before as isize;
+        Ok(Left {
+            settled: None,
+            descriptors: more(others, descriptors),
+            database,
+            connections: more(scene.gauge.read()?.connections, connections),
+            fetches: scene.origin.connections(),
+        })
+    };
+    let settled = wait_until(|| Ok(look()?.is_nothing()))?;
+    Ok(Left { settled, ..look()? })
+}
+
+/// Waits for something that should come soon; how long it took, `None` where it did not come.
+fn wait_until(mut there: impl FnMut() -> Result<bool>) -> Result<Option<Duration>> {
     let began = Instant::now();
-    loop {
-        let now = gauge.read()?;
-        if now.connections <= before.connections && now.descriptors <= before.descriptors + may_stay {
+    while began.elapsed() < SETTLE_LIMIT {
+        if there()? {
             return Ok(Some(began.elapsed()));
         }
-        if began.elapsed() > SETTLE_LIMIT {
-            return Ok(None);
-        }
         thread::sleep(LOOK);
+    }
+    Ok(None)
+}
+
+impl Left {
+    fn is_nothing(&self) -> bool {
+        let own = self.connections <= 0 && self.descriptors <= 0 && self.database <= DATABASE;
+        own && self.fetches == 0
     }
 }
 
@@ -185,15 +250,25 @@ impl Row {
     fn judge(&mut self, limit: usize) {
         let mut faults = Vec::new();
         let name = self.case.name;
-        if self.peak.resident > MOST_MEMORY {
-            let [peak, most] = [self.peak.resident, MOST_MEMORY].map(mib);
+        let most = if self.case.small { MOST_MEMORY_SMALL } else { MOST_MEMORY };
+        if self.peak.resident > most {
+            let [peak, most] = [self.peak.resident, most].map(mib);
             faults.push(format!("{name}: {peak} MiB of memory, over {most}"));
+        }
+        if self.case.small && self.disk > small::DISK {
+            let [peak, most] = [self.disk, small::DISK].map(mib);
+            faults.push(format!("{name}: {peak} MiB on the disk, over {most}"));
         }
         if self.peak.connections > limit + BEING_REFUSED {
             faults.push(format!("{name}: {} connections, over {limit}", self.peak.connections));
         }
-        if self.settled.is_none() {
-            faults.push(format!("{name}: not everything was let go within {} s", SETTLE_LIMIT.as_secs()));
+        if self.left.settled.is_none() {
+            let Left { descriptors, database, connections, fetches, .. } = self.left;
+            faults.push(format!(
+                "{name}: not everything was let go within {} s: {fetches} connections to the origin, {database} \
+                 descriptors of the database, {descriptors} others and {connections} connections more than before",
+                SETTLE_LIMIT.as_secs()
+            ));
         }
         if let Some(error) = &self.latencies.error {
             faults.push(format!("{name}: the ordinary client: {error}"));
@@ -211,18 +286,22 @@ fn mib(bytes: u64) -> String {
 
 fn print(rows: &[Row]) {
     println!(
-        "memory must stay under {} MiB; what the kernel has yet to send and the ordinary client's latencies are not judged",
-        mib(MOST_MEMORY)
+        "memory must stay under {} MiB ({} and {} MiB of disk for urls, whose stores are small); what the kernel has yet to send and the ordinary client's latencies are not judged",
+        mib(MOST_MEMORY),
+        mib(MOST_MEMORY_SMALL),
+        mib(small::DISK)
     );
     println!(
-        "{:<9} {:>7} {:>7} {:>9} {:>10} {:>11} {:>9} {:>8} {:>8} {:>8} {:>8}",
+        "{:<9} {:>7} {:>7} {:>9} {:>8} {:>10} {:>11} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "",
         "count",
         "took s",
         "peak MiB",
+        "disk MiB",
         "kernel MiB",
         "connections",
         "let go s",
+        "files +",
         "answers",
         "p50 ms",
         "p99 ms",
@@ -230,17 +309,19 @@ fn print(rows: &[Row]) {
     );
     for row in rows {
         let settled =
-            row.settled.map_or_else(|| "NEVER".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
+            row.left.settled.map_or_else(|| "NEVER".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
         let [median, p99, most] =
             [0.5, 0.99, 1.0].map(|part| row.latencies.quantile(part).as_secs_f64() * 1e3);
         println!(
-            "{:<9} {:>7} {:>7.1} {:>9} {:>10} {:>11} {settled:>9} {:>8} {median:>8.2} {p99:>8.1} {most:>8.1}  {}",
+            "{:<9} {:>7} {:>7.1} {:>9} {:>8} {:>10} {:>11} {settled:>9} {:>8} {:>8} {median:>8.2} {p99:>8.1} {most:>8.1}  {}",
             row.case.name,
             row.count,
             row.took.as_secs_f64(),
             mib(row.peak.resident),
+            mib(row.disk),
             mib(row.peak.queued),
             row.peak.connections,
+            row.left.descriptors,
             row.latencies.len(),
             row.said
         );
@@ -257,7 +338,8 @@ mod tests {
             count: 1,
             took: Duration::ZERO,
             peak,
-            settled: Some(Duration::ZERO),
+            disk: 0,
+            left: Left { settled: Some(Duration::ZERO), ..Left::default() },
             latencies,
             said: String::new(),
             faults: Vec::new(),
@@ -276,10 +358,28 @@ mod tests {
         assert_eq!(faults(row(peak, answered())), 0);
         assert_eq!(faults(row(Figures { resident: MOST_MEMORY + 1, ..peak }, answered())), 1);
         assert_eq!(faults(row(Figures { connections: 101 + BEING_REFUSED, ..peak }, answered())), 1);
-        assert_eq!(faults(Row { settled: None, ..row(peak, answered()) }), 1);
+        assert_eq!(faults(Row { left: Left::default(), ..row(peak, answered()) }), 1);
+        let small = |peak| {
+            let case = CASES.iter().find(|case| case.small).unwrap();
+            Row { case, disk: small::DISK, ..row(peak, answered()) }
+        };
+        let fits = Figures { resident: MOST_MEMORY_SMALL, ..peak };
+        assert_eq!(faults(small(fits)), 0);
+        assert_eq!(faults(small(peak)), 1);
+        assert_eq!(faults(Row { disk: small::DISK + 1, ..small(fits) }), 1);
         assert_eq!(faults(row(peak, Latencies::of(Vec::new(), None))), 1);
         let error = Latencies::of(vec![Duration::from_millis(1)], Some("status 503".into()));
         assert_eq!(faults(row(peak, error)), 1);
+    }
+
+    #[test]
+    fn a_single_fetch_that_stays_is_something() {
+        assert!(Left::default().is_nothing());
+        assert!(Left { descriptors: -3, connections: -1, ..Left::default() }.is_nothing());
+        assert!(!Left { fetches: 1, ..Left::default() }.is_nothing());
+        assert!(!Left { connections: 1, ..Left::default() }.is_nothing());
+        assert!(!Left { descriptors: 1, ..Left::default() }.is_nothing());
+        assert!(!Left { database: DATABASE + 1, ..Left::default() }.is_nothing());
     }
 
     #[test]

@@ -42,11 +42,11 @@ pub fn svg(report: &Report) -> String {
         })
         .collect();
     let start = |start: &super::report::Start| {
-        let mib = start.memory as f64 / f64::from(1 << 20);
+        let [mib, _] = start.mib();
         (start.server, Spread { median: mib, least: mib, most: mib })
     };
     let bars: Vec<_> = report.starts().iter().map(start).collect();
-    panels.push(Panel { title: "at start: MiB of memory".into(), bars });
+    panels.push(Panel { title: "at start: MiB of RSS".into(), bars });
     panels.retain(|panel| !panel.bars.is_empty());
     draw(&panels)
 }

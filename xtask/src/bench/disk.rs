@@ -30,7 +30,7 @@ const ONCE: u64 = 1 << 40;
 const QUICK_OBJECTS: u64 = 2_000;
 
 /// What is measured.
-const CASES: [Case; 2] = [
+pub const CASES: [Case; 2] = [
     Case { name: "hit", title: "hits from disk" },
     Case { name: "miss", title: "misses that are kept on disk" },
 ];

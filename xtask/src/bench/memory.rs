@@ -31,7 +31,7 @@ pub const CASES: [&str; 3] = ["hit", "http2", "miss"];
 const MISS_BYTES: u64 = 1024;
 
 /// What misses are called.
-const MISS: Case = Case { name: "memory-miss", title: "misses of 1,024 bytes, kept in memory" };
+pub const MISS: Case = Case { name: "memory-miss", title: "misses of 1,024 bytes, kept in memory" };
 
 /// The number of the first object that is asked for once only.
 const ONCE: u64 = 1 << 40;
@@ -88,8 +88,9 @@ impl Course<'_> {
         let site = Site::create(self.server_core, origin.address, Tier::Memory)?;
         let running = start_all(&self.options.kinds(&Kind::ALL), &site, self.options.binary.as_deref())?;
         for server in &running {
-            let memory = server.pids().into_iter().map(process::proportional).sum::<Result<u64>>()?;
-            self.report.add_start(Start { server: server.kind, memory });
+            let sum = |of: fn(u32) -> Result<u64>| server.pids().into_iter().map(of).sum::<Result<u64>>();
+            let (resident, proportional) = (sum(process::resident_tree)?, sum(process::proportional)?);
+            self.report.add_start(Start { server: server.kind, resident, proportional });
         }
         for server in &running {
             check_cached(server, &origin, &sizes)?;

@@ -4,7 +4,9 @@
 //! disturbs all of them alike, and the ratios of one round are compared, not figures of different minutes. Everybody
 //! writes an access log to a file and counts.
 
+mod bounds;
 mod chart;
+mod circumstances;
 mod disk;
 mod fill;
 mod load;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
+use self::circumstances::Circumstances;
 pub use self::fill::{Set, ask_for_all};
 pub use self::load::Load;
 use self::load::Run;
@@ -119,6 +122,9 @@ pub struct Options {
     /// Write a page with tables, the command, the machine and the versions to this file, and a chart beside it
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Exit with 1 where a bound (the last table printed) is not met, or was measured with too few rounds to tell
+    #[arg(long, conflicts_with = "quick")]
+    judge: bool,
     /// One round of a second with two sizes: shows that everything works, decides nothing
     #[arg(long)]
     quick: bool,
@@ -153,6 +159,7 @@ impl Options {
             binary: None,
             json: None,
             report: None,
+            judge: false,
             quick: true,
             disk: disk::Options::default(),
         }
@@ -189,11 +196,17 @@ impl Options {
 
 /// Measures and prints.
 pub fn run(options: &Options) -> Result<()> {
+    // Taken before anything is written: what a run leaves in the tree is no part of what it measured.
+    let version = circumstances::version_of(&workspace::root());
     if let Some(file) = &options.report {
         page::check(file)?;
+        if !options.quick {
+            circumstances::check_version(&version)?;
+        }
     }
     let busy_before = other_load();
     tools::install(&[tools::BENCH])?;
+    let at = Circumstances::now(&version, options.binary.is_some(), busy_before);
     let report = match options.tier {
         Where::Memory => memory::run(options)?,
         Where::Disk => disk::run(options)?,
@@ -204,6 +217,8 @@ pub fn run(options: &Options) -> Result<()> {
         }
     };
     report.print();
+    let judgements = bounds::judge(&report);
+    bounds::print(&judgements);
     if let Some(load) = busy_before {
         println!("other programs were running (load {load}): the figures are rough");
     }
@@ -214,10 +229,17 @@ pub fn run(options: &Options) -> Result<()> {
         report.write(file)?;
     }
     if let Some(file) = &options.report {
-        page::write(&report, file, busy_before)?;
+        page::write(&report, &judgements, &at, file)?;
         println!("written to {}", file.display());
     }
-    Ok(())
+    if options.judge { bounds::require(&judgements) } else { Ok(()) }
+}
+
+/// The name of every case there is.
+#[cfg(test)]
+fn case_names() -> Vec<&'static str> {
+    let sizes = SIZES.iter().flat_map(|size| [size.name, size.http2]);
+    sizes.chain(disk::CASES.iter().map(|case| case.name)).chain([memory::MISS.name]).collect()
 }
 
 /// The servers in the order of a round: each begins with another one, so that none always follows the same.

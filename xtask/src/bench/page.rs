@@ -3,23 +3,14 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use super::bounds::Judgement;
 use super::chart;
+use super::circumstances::Circumstances;
 use super::report::Report;
 use super::servers::Kind;
-use crate::{tools, workspace};
-
-/// What can be told of where and with what it was measured.
-struct Circumstances {
-    date: String,
-    command: String,
-    machine: Vec<(&'static str, String)>,
-    versions: Vec<(&'static str, String)>,
-    busy: Option<f64>,
-}
 
 /// Makes sure, before anything is measured, that `file` can be written.
 pub fn check(file: &Path) -> Result<()> {
@@ -30,83 +21,15 @@ pub fn check(file: &Path) -> Result<()> {
 }
 
 /// Writes the page to `file`, and its chart beside it.
-pub fn write(report: &Report, file: &Path, busy: Option<f64>) -> Result<()> {
+pub fn write(report: &Report, judgements: &[Judgement], at: &Circumstances, file: &Path) -> Result<()> {
     let picture = file.with_extension("svg");
     let name = picture.file_name().context("the report has no name")?.to_string_lossy().into_owned();
     std::fs::write(&picture, chart::svg(report)).with_context(|| format!("writing {}", picture.display()))?;
-    let text = page(report, &Circumstances::here(report, busy), &name);
+    let text = page(report, judgements, at, &name);
     std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))
 }
 
-impl Circumstances {
-    fn here(report: &Report, busy: Option<f64>) -> Self {
-        Self {
-            date: first_line("date", &["-u", "+%Y-%m-%d"]),
-            command: command(std::env::args().skip(1)),
-            machine: machine(),
-            versions: versions(report),
-            busy,
-        }
-    }
-}
-
-/// The command as typed, except that where a binary lay is nobody else's business.
-fn command(arguments: impl Iterator<Item = String>) -> String {
-    let mut words = vec!["cargo xtask".to_owned()];
-    let mut is_path = false;
-    for argument in arguments {
-        let shown = if is_path { "BINARY".to_owned() } else { argument };
-        is_path = shown == "--binary";
-        words.push(shown);
-    }
-    words.join(" ")
-}
-
-fn machine() -> Vec<(&'static str, String)> {
-    let value = |file: &str, name: &str| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-        line.split_once([':', '=']).map_or("unknown", |(_, value)| value.trim().trim_matches('"')).to_owned()
-    };
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kib: f64 = value("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0.0);
-    vec![
-        ("processor", value("/proc/cpuinfo", "model name")),
-        ("cores", format!("{cores}: one for the server, one for load and origin")),
-        ("memory", format!("{:.0} GiB", kib / f64::from(1 << 20))),
-        ("system", value("/etc/os-release", "PRETTY_NAME")),
-        ("kernel", first_line("uname", &["-r"])),
-    ]
-}
-
-fn versions(report: &Report) -> Vec<(&'static str, String)> {
-    let measured = |kind: Kind| report.cases().iter().any(|case| report.kinds(case.name).contains(&kind));
-    let mut versions = vec![("millpond", first_line("git", &["describe", "--always", "--dirty", "--tags"]))];
-    let peers = [(Kind::Nginx, "-v"), (Kind::Haproxy, "-v"), (Kind::Varnish, "-V")];
-    for (kind, option) in peers.into_iter().filter(|(kind, _)| measured(*kind)) {
-        versions.push((kind.name(), first_line(kind.program(), &[option])));
-    }
-    versions.push(("compiler", first_line("rustc", &["--version"])));
-    versions.push(("load, HTTP/1.1", first_line("wrk", &["-v"])));
-    if report.cases().iter().any(|case| case.name.starts_with("h2-")) {
-        versions.push(("load, HTTP/2", first_line("h2load", &["--version"])));
-    }
-    versions
-}
-
-/// The first line that a program prints, on either output; what cannot be told is said to be unknown.
-fn first_line(program: &str, arguments: &[&str]) -> String {
-    let said = || -> Option<String> {
-        let mut command = Command::new(tools::find(program).ok()?);
-        let output =
-            command.current_dir(workspace::root()).args(arguments).stdin(Stdio::null()).output().ok()?;
-        let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-        Some(String::from_utf8_lossy(&text).lines().find(|line| !line.is_empty())?.trim().to_owned())
-    };
-    said().unwrap_or_else(|| "unknown".to_owned())
-}
-
-fn page(report: &Report, at: &Circumstances, picture: &str) -> String {
+fn page(report: &Report, judgements: &[Judgement], at: &Circumstances, picture: &str) -> String {
     let mut out = format!(
         "# Performance\n\n\
          Written by `{}` on {}; no figure here is written by hand, and none is of another run. How to read and repeat it: \
@@ -125,13 +48,9 @@ fn page(report: &Report, at: &Circumstances, picture: &str) -> String {
         table(&mut out, report, case.name, case.title);
     }
     memory(&mut out, report);
-    for (title, rows) in [("The machine", &at.machine), ("Versions", &at.versions)] {
-        push(&mut out, format_args!("## {title}\n\n| | |\n|---|---|"));
-        for (what, value) in rows {
-            push(&mut out, format_args!("| {what} | {value} |"));
-        }
-        out.push('\n');
-    }
+    bounds(&mut out, judgements);
+    rows(&mut out, "The machine", at.machine.iter().map(|(what, value)| (*what, value.as_str())));
+    rows(&mut out, "Versions", at.versions(report));
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
@@ -190,16 +109,44 @@ fn memory(out: &mut String, report: &Report) {
     push(
         out,
         format_args!(
-            "## Memory at start\n\nAll processes of a server before its first request, set up as in `bench/peers`; what \
-             several of them share counts once. HAProxy takes its whole cache at once, Varnish a log large enough that \
-             no line is lost.\n\n| | MiB |\n|---|---|"
+            "## Memory at start\n\nAll processes of a server before its first request, set up as in `bench/peers`. RSS: \
+             the sum of what is resident of each process (VmRSS), so that what several share counts for each of them. \
+             PSS: what is shared is divided among all programs that have it mapped, others of the machine included. \
+             HAProxy takes its whole cache at once, Varnish a log large enough that no line is lost.\n\n\
+             | | RSS, MiB | PSS, MiB |\n|---|---|---|"
         ),
     );
     for start in report.starts() {
+        let [resident, proportional] = start.mib();
+        push(out, format_args!("| {} | {resident:.1} | {proportional:.1} |", start.server.name()));
+    }
+    out.push('\n');
+}
+
+/// What the figures are held to, those that were not measured included.
+fn bounds(out: &mut String, judgements: &[Judgement]) {
+    push(
+        out,
+        format_args!(
+            "## Bounds\n\nWhat is demanded of these figures (`xtask/src/bench/bounds.rs`). A ratio is millpond's CPU over \
+             that of each server it is compared with; the highest upper end of an interval decides, beside the bare responder the \
+             ratio itself.\n\n\
+             | | must be | is | | reason |\n|---|---|---|---|---|"
+        ),
+    );
+    for Judgement { bound, figure, verdict } in judgements {
         push(
             out,
-            format_args!("| {} | {:.1} |", start.server.name(), start.memory as f64 / f64::from(1 << 20)),
+            format_args!("| {} | {} | {figure} | {verdict} | {} |", bound.title, bound.limit(), bound.reason),
         );
+    }
+    out.push('\n');
+}
+
+fn rows<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a str, &'a str)>) {
+    push(out, format_args!("## {title}\n\n| | |\n|---|---|"));
+    for (what, value) in rows {
+        push(out, format_args!("| {what} | {value} |"));
     }
     out.push('\n');
 }
@@ -211,6 +158,8 @@ fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bounds;
+    use super::super::circumstances::tests::circumstances;
     use super::super::report::Start;
     use super::super::report::tests::report;
     use super::*;
@@ -223,35 +172,21 @@ mod tests {
             (1, Kind::Millpond, 6.0),
             (1, Kind::Nginx, 12.0),
         ]);
-        report.add_start(Start { server: Kind::Nginx, memory: 3 << 20 });
-        let at = Circumstances {
-            date: "2026-01-02".into(),
-            command: "cargo xtask bench --report x.md".into(),
-            machine: vec![("processor", "fast".into())],
-            versions: vec![("nginx", "1.2.3".into())],
-            busy: None,
-        };
-        let page = page(&report, &at, "x.svg");
+        report.add_start(Start { server: Kind::Nginx, resident: 3 << 20, proportional: 2 << 20 });
+        let page = page(&report, &bounds::judge(&report), &circumstances(), "x.svg");
         for line in [
             "Written by `cargo xtask bench --report x.md` on 2026-01-02",
             "](x.svg)",
             "## Hits of 1 KiB",
             "| millpond | 5.50 (5.00..6.00) | 11.00 | 1 |  |  |",
             "| nginx | 11.00 (10.00..12.00) | 22.00 | 1 | **0.50 [0.50, 0.50]** | 2 |",
-            "| nginx | 3.0 |",
+            "| nginx | 3.0 | 2.0 |",
+            "| hits of 1 KiB | at most 0.90 |  | no figure |",
             "| processor | fast |",
             "| nginx | 1.2.3 |",
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
         assert!(!page.contains("rough"));
-    }
-
-    #[test]
-    fn this_machine_can_be_described() {
-        assert!(machine().iter().all(|(_, value)| !value.is_empty()), "{:?}", machine());
-        assert_eq!(first_line("no-such-program", &[]), "unknown");
-        let typed = ["bench", "--binary", "/a/b", "--quick"].map(str::to_owned).into_iter();
-        assert_eq!(command(typed), "cargo xtask bench --binary BINARY --quick");
     }
 }

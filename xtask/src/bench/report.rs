@@ -43,8 +43,18 @@ pub struct Case {
 pub struct Start {
     /// The server.
     pub server: Kind,
-    /// Memory of all its processes, bytes; what several of them share counts once.
-    pub memory: u64,
+    /// What is resident of each of its processes (VmRSS), in sum, bytes: what they share counts for each.
+    pub resident: u64,
+    /// The same (Pss) with what is shared divided among all programs that have it mapped, bytes: it falls when another
+    /// one starts.
+    pub proportional: u64,
+}
+
+impl Start {
+    /// Both, MiB.
+    pub fn mib(&self) -> [f64; 2] {
+        [self.resident, self.proportional].map(|bytes| bytes as f64 / f64::from(1 << 20))
+    }
 }
 
 /// All measurements of a run.
@@ -156,10 +166,11 @@ impl Report {
             }
         }
         if !self.starts.is_empty() {
-            println!("\nmemory at start, MiB");
+            println!("\n{:<10} {:>28} {:>12}", "at start", "MiB of RSS", "of PSS");
         }
         for start in &self.starts {
-            println!("{:<10} {:>28.1}", start.server.name(), start.memory as f64 / f64::from(1 << 20));
+            let [resident, proportional] = start.mib();
+            println!("{:<10} {resident:>28.1} {proportional:>12.1}", start.server.name());
         }
     }
 

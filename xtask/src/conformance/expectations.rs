@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::suite::{Kind, Row};
+use super::suite::{Kind, Outcome, Row};
 use crate::workspace;
 
 /// The shortest reason that can say anything.
@@ -36,7 +36,16 @@ struct NotCounted {
 struct Failing {
     id: String,
     kind: Kind,
+    /// What it comes to: a failure of the test itself, unless it says otherwise.
+    #[serde(default = "failure")]
+    outcome: Outcome,
+    /// What the suite says of it; without it whatever it says.
+    detail: Option<String>,
     reason: String,
+}
+
+fn failure() -> Outcome {
+    Outcome::Fail
 }
 
 /// A result that is not the one expected.
@@ -48,6 +57,8 @@ pub enum Surprise {
     Passes { id: String },
     /// The line's kind is not the test's.
     Kind { id: String, kind: &'static str },
+    /// It fails, but not as its lines say.
+    Otherwise { id: String, detail: String },
     /// The suite has no such test, or it is in a suite that does not count.
     Unknown { id: String },
 }
@@ -59,6 +70,9 @@ impl fmt::Display for Surprise {
             Self::Passes { id } => write!(f, "{id} now passes: remove its lines from the expectations"),
             Self::Kind { id, kind } => {
                 write!(f, "{id} is of kind {kind}: mend its lines in the expectations")
+            }
+            Self::Otherwise { id, detail } => {
+                write!(f, "{id} fails otherwise than expected: {detail}")
             }
             Self::Unknown { id } => write!(f, "{id} is not a test that counts: remove its lines"),
         }
@@ -79,6 +93,7 @@ impl Expectations {
         for failing in &expectations.fails {
             ensure!(seen.insert(&failing.id), "{} stands there twice", failing.id);
             ensure!(failing.reason.len() >= SHORTEST_REASON, "{} has no reason", failing.id);
+            failing.check_outcome()?;
         }
         for suite in &expectations.not_counted {
             ensure!(suite.reason.len() >= SHORTEST_REASON, "{} has no reason", suite.suite);
@@ -105,12 +120,12 @@ impl Expectations {
             let (id, kind) = (row.id.clone(), row.kind.word());
             match expected.remove(row.id.as_str()) {
                 None if row.passed() => {}
-                None => {
-                    let detail = format!("{} {}", row.outcome.word(), row.detail);
-                    surprises.push(Surprise::Fails { id, kind, detail });
-                }
+                None => surprises.push(Surprise::Fails { id, kind, detail: described(row) }),
                 Some(_) if row.passed() => surprises.push(Surprise::Passes { id }),
                 Some(failing) if failing.kind != row.kind => surprises.push(Surprise::Kind { id, kind }),
+                Some(failing) if !failing.is(row) => {
+                    surprises.push(Surprise::Otherwise { id, detail: described(row) });
+                }
                 Some(_) => {}
             }
         }
@@ -119,10 +134,45 @@ impl Expectations {
     }
 }
 
+impl Failing {
+    /// A test whose steps before the one under test fail says nothing, unless exactly that failure is the answer.
+    fn check_outcome(&self) -> Result<()> {
+        let (id, outcome) = (&self.id, self.outcome.word());
+        match self.outcome {
+            Outcome::Fail => {}
+            Outcome::Setup | Outcome::Dependency => ensure!(
+                self.detail.is_some(),
+                "{id} is expected to end as {outcome}: its lines must say with which detail"
+            ),
+            _ => bail!("{id}: {outcome} is no result that can be expected"),
+        }
+        Ok(())
+    }
+
+    fn is(&self, row: &Row) -> bool {
+        self.outcome == row.outcome && self.detail.as_ref().is_none_or(|detail| *detail == row.detail)
+    }
+}
+
+fn described(row: &Row) -> String {
+    format!("{} {}", row.outcome.word(), row.detail)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::suite::Outcome;
     use super::*;
+
+    /// The requirements of the standards that the suite says we fail: a new one is no line among many.
+    const REQUIRED: [&str; 5] = [
+        "stale-close-must-revalidate",
+        "stale-close-proxy-revalidate",
+        "stale-close-no-cache",
+        "stale-close-s-maxage=2",
+        "headers-store-Transfer-Encoding",
+    ];
+
+    /// The most tests of stored responses that could have been used.
+    const MOST_OPTIONAL: usize = 8;
 
     const FILE: &str = r#"
         [[not_counted]]
@@ -172,6 +222,45 @@ mod tests {
     fn a_line_with_the_wrong_kind_or_for_no_test_is_one() {
         assert_eq!(compare(&[row("a", "s", Kind::Check, Outcome::Fail)]).len(), 1);
         assert_eq!(compare(&[]), ["a is not a test that counts: remove its lines"]);
+    }
+
+    #[test]
+    fn the_committed_expectations_keep_their_bounds() {
+        let committed = Expectations::read().unwrap();
+        let of = |kind| -> Vec<&str> {
+            let lines = committed.fails.iter().filter(|failing| failing.kind == kind);
+            lines.map(|failing| failing.id.as_str()).collect()
+        };
+        assert_eq!(of(Kind::Required), REQUIRED);
+        let optional = of(Kind::Optimal);
+        assert!(optional.len() <= MOST_OPTIONAL, "{} optional failures: {optional:?}", optional.len());
+        let not_counted: Vec<_> = committed.not_counted().map(|(suite, _)| suite).collect();
+        assert_eq!(not_counted, ["surrogate-control"]);
+    }
+
+    #[test]
+    fn an_expected_failure_is_one_of_the_test_itself() {
+        for outcome in [Outcome::Setup, Outcome::Dependency, Outcome::Retry, Outcome::Harness] {
+            let surprises = compare(&[row("a", "s", Kind::Optimal, outcome)]);
+            assert_eq!(surprises, [format!("a fails otherwise than expected: {} ", outcome.word())]);
+        }
+    }
+
+    #[test]
+    fn a_failure_before_the_test_itself_is_expected_only_to_the_letter() {
+        let with = |lines: &str| FILE.replace("kind = \"optimal\"", &format!("kind = \"optimal\"\n{lines}"));
+        let expectations =
+            Expectations::parse(&with("outcome = \"setup\"\ndetail = \"status is 502\"")).unwrap();
+        let found = |detail: &str| {
+            let row = Row { detail: detail.into(), ..row("a", "s", Kind::Optimal, Outcome::Setup) };
+            expectations.compare(&[row]).len()
+        };
+        assert_eq!([found("status is 502"), found("status is 500")], [0, 1]);
+        assert!(Expectations::parse(&with("outcome = \"setup\"")).is_err());
+        for never in ["retry", "harness", "untested", "pass"] {
+            let lines = format!("outcome = \"{never}\"\ndetail = \"x\"");
+            assert!(Expectations::parse(&with(&lines)).is_err(), "{never}");
+        }
     }
 
     #[test]

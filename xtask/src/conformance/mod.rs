@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use self::expectations::Expectations;
-use self::suite::{Kind, Row, Store};
+use self::suite::{Kind, Outcome, Row, Store};
 use crate::{tools, workspace};
 
 /// Options of `cargo xtask conformance`.
@@ -104,6 +104,9 @@ fn print_summary(rows: &[Row], expectations: &Expectations) {
 fn print_failures(rows: &[Row], expectations: &Expectations) {
     for row in rows.iter().filter(|row| !row.passed() && expectations.counts(&row.suite)) {
         println!("\n[[fails]]\nid = {:?}\nkind = {:?}", row.id, row.kind.word());
+        if row.outcome != Outcome::Fail {
+            println!("outcome = {:?}\ndetail = {:?}", row.outcome.word(), row.detail);
+        }
         println!("reason = \"\" # {}: {}", row.outcome.word(), row.detail.lines().next().unwrap_or_default());
     }
 }

@@ -41,8 +41,17 @@ struct Case {
     title: String,
 }
 
-/// Counts, prints, and compares.
-pub fn run(options: &Options) -> Result<()> {
+/// What the counts are beside the committed ones.
+#[derive(Debug, Default, PartialEq)]
+struct Outcome {
+    /// Paths that became worse.
+    worse: Vec<String>,
+    /// Paths that became better.
+    better: Vec<String>,
+}
+
+/// Counts, prints, and compares. What is no failure and must not be overlooked is returned, in sentences.
+pub fn run(options: &Options) -> Result<Vec<String>> {
     tools::install(&[tools::INSTRUCTIONS])?;
     let walker = match &options.walker {
         Some(program) => program.clone(),
@@ -56,27 +65,46 @@ pub fn run(options: &Options) -> Result<()> {
         .map(|case| Ok((case.name.clone(), count(&walker, case)?)))
         .collect::<Result<Vec<_>>>()?;
     let counted = Baseline { machine, instructions: counts.into_iter().collect() };
-    let worse = print(&cases, &counted, committed.as_ref());
+    let outcome = print(&cases, &counted, committed.as_ref());
     if options.update {
         counted.write(&Baseline::file())?;
         println!("written to {}", Baseline::file().display());
-        return Ok(());
+        return Ok(Vec::new());
     }
     let committed = committed.context("no figures are committed; --update writes them")?;
-    let differences = committed.machine.differences(&counted.machine);
-    if !differences.is_empty() {
-        println!("NOT JUDGED: the committed figures are of another machine ({})", differences.join("; "));
-        return Ok(());
+    let remarks = judge(&outcome, &committed.machine.differences(&counted.machine))?;
+    let is_judged = committed.machine == counted.machine;
+    if options.only.is_empty() && is_judged {
+        all_known(&committed, &counted)?;
     }
+    for remark in &remarks {
+        println!("{remark}");
+    }
+    Ok(remarks)
+}
+
+/// An error for what became worse, remarks on what else must be done; `differences` are those of the two machines.
+fn judge(outcome: &Outcome, differences: &[String]) -> Result<Vec<String>> {
+    if !differences.is_empty() {
+        return Ok(vec![format!(
+            "INSTRUCTIONS WERE NOT JUDGED: the committed figures are of another machine ({})",
+            differences.join("; ")
+        )]);
+    }
+    let Outcome { worse, better } = outcome;
     ensure!(
         worse.is_empty(),
         "over {TOLERANCE} % more instructions than committed: {}; mend it, or `cargo xtask instructions --update`",
         worse.join(", ")
     );
-    if options.only.is_empty() {
-        all_known(&committed, &counted)?;
+    if better.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(())
+    // Not kept, the whole gain could be lost again and nobody would notice.
+    Ok(vec![format!(
+        "over {TOLERANCE} % fewer instructions than committed: {}; `cargo xtask instructions --update` keeps it so",
+        better.join(", ")
+    )])
 }
 
 /// The committed figures and those counted must be of the same paths.
@@ -138,10 +166,10 @@ fn totals(text: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Prints the table; gives the paths that became worse.
-fn print(cases: &[Case], counted: &Baseline, committed: Option<&Baseline>) -> Vec<String> {
+/// Prints the table.
+fn print(cases: &[Case], counted: &Baseline, committed: Option<&Baseline>) -> Outcome {
     println!("{:<10} {:>14} {:>12}   ", "", "instructions", "committed");
-    let mut worse = Vec::new();
+    let mut outcome = Outcome::default();
     for case in cases {
         let count = counted.instructions.get(&case.name).copied().unwrap_or_default();
         let before = committed.and_then(|baseline| baseline.instructions.get(&case.name));
@@ -151,14 +179,17 @@ fn print(cases: &[Case], counted: &Baseline, committed: Option<&Baseline>) -> Ve
             Change::New => "new".to_owned(),
             Change::Within(percent) => format!("{percent:+.1} %"),
             Change::Worse(percent) => {
-                worse.push(case.name.clone());
+                outcome.worse.push(case.name.clone());
                 format!("{percent:+.1} % WORSE")
             }
-            Change::Better(percent) => format!("{percent:+.1} % better: --update keeps it so"),
+            Change::Better(percent) => {
+                outcome.better.push(case.name.clone());
+                format!("{percent:+.1} % better")
+            }
         };
         println!("{:<10} {count:>14} {before:>12}   {word:<14} {}", case.name, case.title);
     }
-    worse
+    outcome
 }
 
 #[cfg(test)]
@@ -184,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_worse_is_told() {
+    fn what_became_worse_or_better_is_told() {
         let case = |name: &str| Case { name: name.into(), times: 1, title: String::new() };
         let machine = Machine {
             rustc: String::new(),
@@ -197,7 +228,28 @@ mod tests {
             machine: machine.clone(),
             instructions: [("hit".to_owned(), hit), ("key".to_owned(), key)].into(),
         };
-        let worse = print(&[case("hit"), case("key")], &of(1040, 100), Some(&of(1000, 100)));
-        assert_eq!(worse, ["hit"]);
+        let outcome = print(&[case("hit"), case("key")], &of(1040, 90), Some(&of(1000, 100)));
+        assert_eq!(outcome, Outcome { worse: vec!["hit".into()], better: vec!["key".into()] });
+        assert!(judge(&outcome, &[]).unwrap_err().to_string().contains("hit"));
+    }
+
+    #[test]
+    fn what_became_better_asks_to_be_kept() {
+        let better = Outcome { better: vec!["key".into()], ..Outcome::default() };
+        let remarks = judge(&better, &[]).unwrap();
+        assert!(remarks[0].contains("key") && remarks[0].contains("--update"), "{remarks:?}");
+        assert_eq!(judge(&Outcome::default(), &[]).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn counts_of_another_machine_are_said_not_to_be_judged() {
+        let worse = Outcome { worse: vec!["hit".into()], ..Outcome::default() };
+        let remarks = judge(&worse, &["rustc: 1 there, 2 here".into()]).unwrap();
+        assert_eq!(
+            remarks,
+            [
+                "INSTRUCTIONS WERE NOT JUDGED: the committed figures are of another machine (rustc: 1 there, 2 here)"
+            ]
+        );
     }
 }

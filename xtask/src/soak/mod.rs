@@ -27,8 +27,16 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long a server may take to let go of what the load held.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
-/// The stores: full after a few seconds of misses.
-const SETTINGS: &[(&str, &str)] = &[("MILLPOND_MEMORY__SIZE", "16MiB"), ("MILLPOND_DISK__SIZE", "96MiB")];
+/// The stores: full after a few seconds of misses. And connections to the origin that nobody uses are closed soon, so that
+/// those which are left have a fetch.
+const SETTINGS: &[(&str, &str)] = &[
+    ("MILLPOND_MEMORY__SIZE", "16MiB"),
+    ("MILLPOND_DISK__SIZE", "96MiB"),
+    ("MILLPOND_LIMITS__ORIGIN_IDLE_TIMEOUT", "1s"),
+];
+
+/// Descriptors that may be more than before the load: files of bodies lately read.
+const MAY_STAY: usize = 4;
 
 /// Options of `cargo xtask soak`.
 #[derive(Args)]
@@ -55,14 +63,14 @@ pub fn run(options: &Options) -> Result<()> {
     let scene = Scene::new(&target, origin.address, speaks_http2, time);
     scene.prepare()?;
     println!("{} min of mixed load; the first quarter is the warm-up", options.minutes);
-    let before = target.gauge().read()?;
+    let before = target.gauge().descriptors()?.1;
     let (watch, tallies) = under_load(&scene, &mut target, time)?;
     for tally in &tallies {
         println!("{:<8} {:>12} done", tally.name, tally.done);
     }
     watch.print();
     let mut faults = watch.faults()?;
-    faults.extend(leftovers(target.gauge(), before.descriptors)?);
+    faults.extend(leftovers(target.gauge(), &origin, before)?);
     target.check()?;
     ensure!(faults.is_empty(), "{}", faults.join("; "));
     Ok(())
@@ -105,25 +113,23 @@ fn watch_until(
     Ok(())
 }
 
-/// What the server still holds when everybody has left. It may keep some connections to the origin, and files of the store.
-fn leftovers(gauge: Gauge, descriptors_before: usize) -> Result<Vec<String>> {
-    /// `limits.origin_idle_connections`, of each of the workers, and some files.
-    const MAY_STAY: usize = 64 + 16;
-    let most = descriptors_before + MAY_STAY * thread::available_parallelism().map_or(1, usize::from);
+/// What the server still holds when everybody has left, but for its database.
+fn leftovers(gauge: Gauge, origin: &Origin, before: usize) -> Result<Vec<String>> {
+    let most = before + MAY_STAY;
     let began = Instant::now();
     loop {
-        let figures = gauge.read()?;
-        if figures.connections == 0 && figures.descriptors <= most {
+        let (connections, fetches) = (gauge.read()?.connections, origin.connections());
+        let (database, others) = gauge.descriptors()?;
+        if connections == 0 && fetches == 0 && others <= most {
             println!(
-                "after the load: {} descriptors ({descriptors_before} before), no connection",
-                figures.descriptors
+                "after the load: {others} descriptors ({before} before) and {database} of the database, no connection"
             );
             return Ok(Vec::new());
         }
         if began.elapsed() > SETTLE_LIMIT {
             return Ok(vec![format!(
-                "after the load {} connections and {} descriptors (at most {most}) are left",
-                figures.connections, figures.descriptors
+                "after the load {connections} connections from clients, {fetches} to the origin and {others} descriptors \
+                 (at most {most}) are left"
             )]);
         }
         thread::sleep(LOOK);

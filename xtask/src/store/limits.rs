@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde::Deserialize;
 
-use super::{Bytes, Directory, Usage, Worker, mib};
+use super::told::{Push, Pushed};
+use super::{Directory, Worker, mib};
 
 /// By how many points the share of hits may lie below that of the same policy on paper.
 const MOST_POINTS_BELOW: f64 = 3.0;
@@ -14,84 +14,21 @@ const MOST_POINTS_BELOW: f64 = 3.0;
 /// Options of `cargo xtask store limits`.
 #[derive(Args)]
 pub struct Options {
-    /// GB (10^9 bytes) to push through
-    #[arg(long, default_value_t = 4.0)]
-    gigabytes: f64,
-    /// MiB the store may take on the disk
-    #[arg(long, default_value_t = 256)]
-    disk: u64,
-    /// MiB the memory tier may take
-    #[arg(long, default_value_t = 16)]
-    memory: u64,
-    /// Objects
-    #[arg(long, default_value_t = 20_000)]
-    objects: u64,
-    /// Bytes of the smallest object
-    #[arg(long, default_value_t = 1 << 10)]
-    least: u64,
-    /// Bytes of the largest object, 4 MiB at most
-    #[arg(long, default_value_t = 2 << 20)]
-    most: u64,
-    /// The exponent of Zipf's law, by which they are asked for
-    #[arg(long, default_value_t = 0.9)]
-    exponent: f64,
-    /// Another seed is another trace
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    push: Push,
     /// Where the store is put; below the build directory without it
     #[arg(long)]
     dir: Option<PathBuf>,
-}
-
-/// What the worker says; see there.
-#[derive(Deserialize)]
-struct Outcome {
-    seconds: f64,
-    requests: u64,
-    stored_bytes: u64,
-    disk_limit: u64,
-    memory_limit: u64,
-    seen: Seen,
-    hits: u64,
-    s3_fifo_hits: u64,
-    lru_hits: u64,
-    requested_bytes: u64,
-    hit_bytes: u64,
-    s3_fifo_hit_bytes: u64,
-    lru_hit_bytes: u64,
-    evicted: u64,
-    moved: u64,
-    refused: u64,
-    lost: u64,
-}
-
-#[derive(Deserialize)]
-struct Seen {
-    looks: u64,
-    disk: Bytes,
-    parts: Usage,
-    memory: u64,
-    memory_live: u64,
-    failed: Option<String>,
 }
 
 /// Pushes, prints, judges.
 pub fn run(options: &Options, worker: &Worker) -> Result<()> {
     let dir = Directory::create(options.dir.as_deref())?;
     let (_, database) = dir.cache("cache")?;
-    let figures = [
-        ("--gigabytes", options.gigabytes.to_string()),
-        ("--disk", options.disk.to_string()),
-        ("--memory", options.memory.to_string()),
-        ("--objects", options.objects.to_string()),
-        ("--least", options.least.to_string()),
-        ("--most", options.most.to_string()),
-        ("--exponent", options.exponent.to_string()),
-        ("--seed", options.seed.to_string()),
-    ];
     let mut arguments = vec!["limits", "--database", &database];
+    let figures = options.push.arguments();
     arguments.extend(figures.iter().flat_map(|(name, value)| [*name, value]));
-    let outcome: Outcome = worker.run(&arguments)?;
+    let outcome: Pushed = worker.run(&arguments)?;
     outcome.print();
     let faults = outcome.faults();
     if !faults.is_empty() {
@@ -100,7 +37,23 @@ pub fn run(options: &Options, worker: &Worker) -> Result<()> {
     Ok(())
 }
 
-impl Outcome {
+impl Push {
+    fn arguments(&self) -> [(&'static str, String); 8] {
+        let Self { gigabytes, disk, memory, objects, least, most, exponent, seed } = self;
+        [
+            ("--gigabytes", gigabytes.to_string()),
+            ("--disk", disk.to_string()),
+            ("--memory", memory.to_string()),
+            ("--objects", objects.to_string()),
+            ("--least", least.to_string()),
+            ("--most", most.to_string()),
+            ("--exponent", exponent.to_string()),
+            ("--seed", seed.to_string()),
+        ]
+    }
+}
+
+impl Pushed {
     fn print(&self) {
         println!(
             "{:.2} GB stored with {} requests in {:.0} s; {} evicted, {} moved, {} refused, {} lost",
@@ -164,35 +117,19 @@ fn percent(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::told::{Bytes, Seen};
     use super::*;
 
-    fn outcome() -> Outcome {
+    fn outcome() -> Pushed {
         let bytes = |length| Bytes { length, allocated: length };
-        Outcome {
-            seconds: 1.0,
+        Pushed {
             requests: 100,
-            stored_bytes: 1000,
             disk_limit: 500,
             memory_limit: 50,
-            seen: Seen {
-                looks: 1,
-                disk: bytes(500),
-                parts: Usage { database: bytes(500), log: bytes(0), bodies: bytes(0) },
-                memory: 50,
-                memory_live: 90,
-                failed: None,
-            },
+            seen: Seen { disk: bytes(500), memory: 50, memory_live: 90, ..Seen::default() },
             hits: 50,
             s3_fifo_hits: 53,
-            lru_hits: 40,
-            requested_bytes: 2000,
-            hit_bytes: 1000,
-            s3_fifo_hit_bytes: 1000,
-            lru_hit_bytes: 1000,
-            evicted: 1,
-            moved: 1,
-            refused: 0,
-            lost: 0,
+            ..Pushed::default()
         }
     }
 

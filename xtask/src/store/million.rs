@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde::Deserialize;
 
-use super::{Directory, Usage, Worker, mib};
+use super::told::{Filled, InMemory};
+use super::{Directory, Worker, mib};
 use crate::bench::{Load, Set, Spread, allowed_cores, ask_for_all, cpu};
 use crate::process::{self, Server};
 use crate::{tools, workspace};
@@ -50,25 +50,6 @@ pub struct Options {
     /// Where the stores are put; below the build directory without it
     #[arg(long)]
     dir: Option<PathBuf>,
-}
-
-/// What the worker says of filling a store; see there.
-#[derive(Deserialize)]
-struct Filled {
-    seconds: f64,
-    body_bytes: u64,
-    head_bytes: u64,
-    url_bytes: u64,
-    usage: Usage,
-}
-
-/// What the worker says of the memory tier; see there.
-#[derive(Deserialize)]
-struct InMemory {
-    resident_before: u64,
-    resident_after: u64,
-    counted: u64,
-    lookup_ns: f64,
 }
 
 /// Shows all of it.

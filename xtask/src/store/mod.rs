@@ -5,6 +5,8 @@
 
 mod limits;
 mod million;
+#[path = "../../../bench/store/src/told.rs"]
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +16,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 
+use self::told::Usage;
 use crate::{process, workspace};
 
 /// The longest the worker may take for one thing.
@@ -90,21 +93,6 @@ impl Drop for Directory {
         // What cannot be removed is a leftover, not a wrong result.
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// Bytes of some files, as the worker tells them.
-#[derive(Clone, Copy, serde::Deserialize)]
-struct Bytes {
-    length: u64,
-    allocated: u64,
-}
-
-/// What a store takes on the disk, as the worker tells it.
-#[derive(Clone, Copy, serde::Deserialize)]
-struct Usage {
-    database: Bytes,
-    log: Bytes,
-    bodies: Bytes,
 }
 
 impl Usage {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Options, watched};
+use super::{Options, line, watched};
 use crate::process::Server;
 
 /// What `convert` and `merge` may take of memory, bytes.
@@ -68,18 +68,16 @@ fn make(path: &Path, options: &Options) -> Result<()> {
         BufWriter::new(File::create(path).with_context(|| format!("creating {}", path.display()))?);
     let filler = "The water stands still in the pond. ".repeat(options.bytes / 36 + 1);
     for number in 0..options.exchanges {
-        let content = &filler[..options.bytes];
         let at = 1_780_000_000.0 + number as f64;
-        writeln!(
-            file,
-            "{{\"v\":1,\"request\":{{\"method\":\"GET\",\"url\":\"http://tape.test/o/{number}\",\"http_version\":\"HTTP/1.1\",\
-             \"headers\":[[\"Host\",\"tape.test\"]],\"content\":\"\"}},\"response\":{{\"status_code\":200,\"reason\":\"OK\",\
-             \"http_version\":\"HTTP/1.1\",\"headers\":[[\"Content-Type\",\"text/plain\"],[\"X-Number\",\"{number}\"]],\
-             \"content\":\"{number} {content}\"}},\"timings\":{{\"started\":{at}}}}}"
-        )?;
+        let (url, content) = (url(number), format!("{number} {}", &filler[..options.bytes]));
+        writeln!(file, "{}", line::exchange(&url, &[("X-Number", &number.to_string())], &content, at))?;
     }
     file.into_inner()?.sync_all()?;
     Ok(())
+}
+
+fn url(number: usize) -> String {
+    format!("http://tape.test/o/{number}")
 }
 
 /// Starts a replay and asks for the last exchange; answers how long that took together.
@@ -89,10 +87,7 @@ fn answer(binary: &Path, tape: &Path, options: &Options, within: Duration) -> Re
     let number = options.exchanges - 1;
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(within))?;
-    write!(
-        stream,
-        "GET http://tape.test/o/{number} HTTP/1.1\r\nHost: tape.test\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET {} HTTP/1.1\r\nHost: tape.test\r\nConnection: close\r\n\r\n", url(number))?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let took = began.elapsed();

@@ -4,6 +4,7 @@
 //! that is the release binary, watched from outside.
 
 mod large;
+mod line;
 mod replay;
 mod watched;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+pub use self::line::exchange;
 use crate::{tools, workspace};
 
 /// Options of `cargo xtask tapes`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Options, large};
+use super::{Options, large, line};
 use crate::bench::Load;
 use crate::process::{self, Server};
 use crate::tools;
@@ -55,14 +55,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// One exchange of 1 KiB, as mitmproxy's flow.
 fn make(binary: &Path, tape: &Path) -> Result<()> {
     let json = tape.with_extension("jsonl");
-    let content = "w".repeat(1024);
-    writeln!(
-        File::create(&json)?,
-        "{{\"v\":1,\"request\":{{\"method\":\"GET\",\"url\":\"http://tape.test/o/1\",\"http_version\":\"HTTP/1.1\",\
-         \"headers\":[[\"Host\",\"tape.test\"]],\"content\":\"\"}},\"response\":{{\"status_code\":200,\"reason\":\"OK\",\
-         \"http_version\":\"HTTP/1.1\",\"headers\":[[\"Content-Type\",\"text/plain\"],[\"Content-Length\",\"1024\"]],\
-         \"content\":\"{content}\"}},\"timings\":{{\"started\":1780000000.0}}}}"
-    )?;
+    let line = line::exchange(
+        "http://tape.test/o/1",
+        &[("Content-Length", "1024")],
+        &"w".repeat(1024),
+        1_780_000_000.0,
+    );
+    writeln!(File::create(&json)?, "{line}")?;
     let mut command = Command::new(binary);
     command.args(["tape", "convert"]).arg(&json).arg(tape.join("small.mitm"));
     process::run(&mut command, START_LIMIT)?;
