@@ -1,10 +1,10 @@
 //! Hostile origins over HTTP/2: what becomes of the client they answer, and of the next one.
 
+use crate::hostile;
 use crate::hostile_http2_rows::{ROWS, Row, Then};
 use crate::hostile_rows::{First, Next};
 use crate::support::origin2::Origin2;
 use crate::support::{Proxy, Reply};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,45 +66,11 @@ pub async fn check(row: &'static Row) {
 
 fn judge(row: &Row, reply: &Reply) {
     assert!(reply.interim.is_empty(), "{}: {reply:?}", row.name);
-    match row.first {
-        First::Problem(status) => {
-            let text = reply.problem(status);
-            assert!(!text.contains("poison") && !text.contains("hello"), "{}: {text}", row.name);
-        }
-        First::Cut(bytes) => {
-            assert_eq!((reply.status, reply.whole), (200, false), "{}: {reply:?}", row.name);
-            assert!(bytes.as_bytes().starts_with(&reply.body), "{}: {reply:?}", row.name);
-        }
-        First::Gets(status, body) => {
-            assert_eq!((reply.status, reply.text().as_str()), (status, body), "{}: {reply:?}", row.name);
-            assert!(reply.whole, "{}: {reply:?}", row.name);
-        }
-    }
-    for (name, value) in row.fields {
-        assert_eq!(reply.get(name).as_deref(), *value, "{}: {name} in {reply:?}", row.name);
-    }
+    hostile::judge(row.name, row.first, row.fields, reply);
 }
 
-/// The rows as a table of docs/hostile.md.
 fn table() -> String {
-    let mut table =
-        "| test | the origin | its client sees | the next client gets |\n|---|---|---|---|\n".to_owned();
-    for row in ROWS {
-        let first = match row.first {
-            First::Problem(status) => format!("{status} problem"),
-            First::Cut("") => "a head and a cut connection".to_owned(),
-            First::Cut(bytes) => format!("`{bytes}`, then a cut connection"),
-            First::Gets(_, "sane") => "200, `sane`: the request was sent again".to_owned(),
-            First::Gets(status, "") => format!("{status}, no content"),
-            First::Gets(status, body) => format!("{status}, `{body}`"),
-        };
-        let next = match row.next {
-            Next::Fetched => "what the origin says then; nothing was stored",
-            Next::Stored => "the same, from the store",
-        };
-        writeln!(table, "| {} | {} | {first} | {next} |", row.name, row.what).unwrap();
-    }
-    table
+    hostile::table(ROWS.iter().map(|row| (row.name, row.what, row.first, row.next)))
 }
 
 /// The documentation is these rows. `MILLPOND_BLESS=1 cargo test` writes it anew.

@@ -20,10 +20,26 @@ pub use wire::Message;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Awaits `future`, and fails the test when it takes longer than anything here ever should.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("nothing came for 30 seconds")
+}
+
+/// Waits until `holds` is true; looked at whenever `changed` says that something happened.
+pub async fn until(changed: &Notify, holds: impl Fn() -> bool) {
+    soon(async {
+        loop {
+            let mut changed = std::pin::pin!(changed.notified());
+            changed.as_mut().enable();
+            if holds() {
+                return;
+            }
+            changed.await;
+        }
+    })
+    .await;
 }
 
 /// A port at which nobody answers, nor will as long as the socket is held.

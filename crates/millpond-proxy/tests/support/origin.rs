@@ -1,7 +1,7 @@
 //! Origins that do exactly what a test says, and remember what they were asked.
 
-use super::soon;
 use super::wire::{Message, Reader};
+use super::{soon, until};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -171,17 +171,7 @@ impl Origin {
 
     /// Waits until `holds` is true of this origin; looked at whenever something happens here.
     pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        soon(async {
-            loop {
-                let mut changed = std::pin::pin!(self.log.changed.notified());
-                changed.as_mut().enable();
-                if holds(self) {
-                    return;
-                }
-                changed.await;
-            }
-        })
-        .await;
+        until(&self.log.changed, || holds(self)).await;
     }
 
     /// Waits until `count` requests have come.

@@ -5,7 +5,7 @@ use super::frames::{
     frame, take,
 };
 use super::tls::Authority;
-use super::{Proxy, Setup, soon};
+use super::{Proxy, Setup, until};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -99,17 +99,7 @@ impl Origin2 {
 
     /// Waits until `holds` is true of this origin; looked at whenever something happens here.
     pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        soon(async {
-            loop {
-                let mut changed = std::pin::pin!(self.log.changed.notified());
-                changed.as_mut().enable();
-                if holds(self) {
-                    return;
-                }
-                changed.await;
-            }
-        })
-        .await;
+        until(&self.log.changed, || holds(self)).await;
     }
 }
 
