@@ -100,25 +100,10 @@ impl<'f> Value<'f> {
 
 /// As [`Selecting::selects`], for the one record that a request is compared with: nothing has to be remembered.
 pub(crate) fn selects_only(record: &Record, fields: &Fields) -> bool {
-    record.vary.iter().all(|selector| {
-        let mut lines = fields.iter().filter(|field| field.is(&selector.name)).map(|field| field.value);
-        match (lines.next(), selector.value.as_deref()) {
-            (None, stored) => stored.is_none(),
-            (Some(_), None) => false,
-            (Some(line), Some(stored)) if lines.next().is_none() => line_equals(&selector.name, line, stored),
-            (Some(_), Some(stored)) => {
-                normalise_vary(&selector.name, fields).is_some_and(|value| *value == *stored)
-            }
-        }
-    })
-}
-
-/// True when the canonical form of the field `name`, which has this one line, is `stored`.
-fn line_equals(name: &str, line: &[u8], stored: &[u8]) -> bool {
-    match Comparison::of(name) {
-        Comparison::Credentials(name) => digest(name, line) == stored,
-        comparison => line == stored || (!has_many_members(line) && equals(comparison, line, stored)),
-    }
+    record
+        .vary
+        .iter()
+        .all(|VarySelector { name, value }| Value::of(name, fields).is(name, fields, value.as_deref()))
 }
 
 /// True when the canonical form of `line` is `stored`, without building it.
