@@ -61,7 +61,8 @@ async fn refused_requests_are_sent_again_where_they_can_be() {
             conn.go_on().await;
         })
         .await;
-        let mut client = origin.proxy().client().await;
+        let proxy = origin.proxy();
+        let mut client = proxy.client().await;
         client.send(format!("POST /form HTTP/1.1\r\nHost: a.example\r\n{fields}")).await;
         assert_eq!((client.reply().await.status, origin.asked()), (status, asked), "{fields:?}");
     }
