@@ -174,6 +174,11 @@ impl Disk {
         taken.saturating_add(log) > self.max_bytes
     }
 
+    /// True when it is the log that takes the room: it has outgrown what is set apart for it.
+    pub(crate) fn is_log_full(&self) -> bool {
+        self.excess() > 0 && self.is_over()
+    }
+
     /// What the log takes beyond what is set apart for it.
     fn excess(&self) -> u64 {
         self.log.load(Ordering::Acquire).saturating_sub(2 * self.log_limit)

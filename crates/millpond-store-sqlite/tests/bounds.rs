@@ -60,6 +60,40 @@ async fn the_disk_holds_no_more_than_it_may() {
     }
 }
 
+/// Whoever reads keeps the log from being brought back: it grows to what is set apart for it, and no further.
+#[tokio::test]
+async fn the_disk_holds_no_more_than_it_may_while_somebody_reads() {
+    const MOST: u64 = 8 << 20;
+    let place = Place::new();
+    let mut options = place.options();
+    options.max_bytes = MOST;
+    let store = SqliteStore::open(options).unwrap();
+    let mut at = 0;
+    while store.stats().evicted == 0 {
+        put(&*store, &numbered(at), plain(), &noise(at as u64, 900)).await.unwrap();
+        at += 1;
+    }
+    for _ in 0..3 {
+        store.flush().await;
+        let reader = place.sql();
+        reader.execute_batch("BEGIN").unwrap();
+        reader.query_row("SELECT count(*) FROM entry", [], |_| Ok(())).unwrap();
+        for _ in 0..2_000 {
+            // Refused where the log is full.
+            let _ = put(&*store, &numbered(at), plain(), &noise(at as u64, 900)).await;
+            at += 1;
+            let now = taken(place.directory());
+            assert!(now <= MOST, "{now} bytes after {at} entries");
+        }
+        drop(reader);
+        while stored(&*store, &numbered(at)).await.is_empty() {
+            let _ = put(&*store, &numbered(at), plain(), b"content").await;
+            store.flush().await;
+        }
+        assert!(taken(place.directory()) <= MOST);
+    }
+}
+
 #[tokio::test]
 async fn rows_give_way_to_a_body_in_a_file() {
     const MOST: u64 = 8 << 20;

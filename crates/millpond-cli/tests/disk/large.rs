@@ -16,7 +16,8 @@ const BEGINNING: usize = 100 * 1024;
 /// What the server may take more than before, bytes: a fraction of what a piece for each step of each client would come to.
 const GROWTH: u64 = 64 * MIB as u64;
 
-const SMALL_MEMORY: &[&str] = &["--set", "memory.size=4MiB"];
+/// Who does not read for long is waited for: the machine may be slow, and the crowd has its turn first.
+const SMALL_MEMORY: &[&str] = &["--set", "memory.size=4MiB", "--set", "limits.write_timeout=10m"];
 
 /// A door that is opened once.
 #[derive(Default)]

@@ -61,11 +61,11 @@ impl Transaction<'_> {
                 if self.totals.entries <= 0 || done || (live < enough && since.elapsed() > TURN) {
                     break;
                 }
-                self.evict_one()?;
+                self.evict_next()?;
             }
         }
         while self.totals.entries.max(0) as u64 > self.shared.options.max_entries {
-            self.evict_one()?;
+            self.evict_next()?;
         }
         self.shrink_file(wanted)
     }
@@ -123,7 +123,8 @@ impl Transaction<'_> {
             let over = taken.saturating_add(wanted).saturating_sub(limit);
             let free = self.pages("freelist_count")?;
             let enough = before.saturating_sub(taken) > wanted.saturating_mul(2) && over > far(limit);
-            if over == 0 || free == 0 || (enough && since.elapsed() > TURN) {
+            let log_full = self.shared.disk.is_log_full();
+            if over == 0 || free == 0 || log_full || (enough && since.elapsed() > TURN) {
                 return Ok(());
             }
             self.vacuum(over.div_ceil(PAGE).min(free).min(STEP))?;
@@ -142,6 +143,12 @@ impl Transaction<'_> {
         let mut steps = vacuum.query([])?;
         while steps.next()?.is_some() {}
         Ok(())
+    }
+
+    /// Evicts one row, where the log has room for that.
+    fn evict_next(&mut self) -> Result<(), Failure> {
+        // What evictions give back is no help against it: they are written to the log themselves.
+        if self.shared.disk.is_log_full() { Err(Failure::LogFull) } else { self.evict_one() }
     }
 
     fn evict_one(&mut self) -> Result<(), Failure> {

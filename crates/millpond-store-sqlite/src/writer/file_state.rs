@@ -3,8 +3,8 @@
 //! What must not live here: what is written.
 
 use super::totals::Totals;
-use super::transaction::{Failure, Outcome, Transaction};
-use super::{RETRY, Writer};
+use super::transaction::{Failure, Outcome};
+use super::{RETRY, Writer, log};
 use crate::error::{Fault, OpenError};
 use crate::file::{self, OrphanSweep};
 use crate::heal;
@@ -79,22 +79,14 @@ impl Writer {
             Err(Failure::Sqlite(error)) => Err(OpenError::database(&self.shared.options.path, error)),
             Err(Failure::NewerSchema(found)) => Err(self.newer(found)),
             // The next look at the file begins anew with it.
-            Err(Failure::Exchanged) | Ok(()) => Ok(()),
+            Err(Failure::Exchanged | Failure::LogFull) | Ok(()) => Ok(()),
         }
     }
 
     /// Notes what the file takes and holds.
     fn measure(&mut self) -> Result<(), Failure> {
-        let Some(db) = &self.db else { return Ok(()) };
         let mut outcome = Outcome::default();
-        let transaction = Transaction::begin(
-            &db.connection,
-            &self.shared,
-            &mut self.evictor,
-            &mut self.last_purge,
-            &mut outcome,
-            usize::MAX,
-        )?;
+        let Some(transaction) = self.begin(&mut outcome, usize::MAX)? else { return Ok(()) };
         let (taken, totals) = (transaction.taken()?, transaction.totals);
         drop(transaction);
         self.measured(taken, &totals);
@@ -107,7 +99,7 @@ impl Writer {
         set(&counters.entries, totals.entries.max(0) as u64);
         set(&counters.file_bytes, totals.file_bytes.max(0) as u64);
         self.shared.disk.measured(taken);
-        set(&counters.disk_bytes, taken + self.log_len());
+        set(&counters.disk_bytes, taken + log::length(&self.shared));
     }
 
     /// The error of a file that a newer program migrated.

@@ -2,8 +2,8 @@
 //!
 //! What must not live here: which entry is worth more (`crate::evict`), what the store may take (`crate::disk`).
 
-use super::Writer;
-use super::transaction::{Failure, Outcome, Transaction};
+use super::transaction::{Failure, Outcome};
+use super::{Writer, log};
 use crate::disk;
 use crate::heal::{self, OpenLock, with_suffix};
 use crate::open::PAGE;
@@ -128,23 +128,15 @@ impl Writer {
 
     /// Whether the store takes the larger part of what is taken of its file system.
     fn fills_disk(&self) -> bool {
-        let taken = self.shared.disk.used().saturating_add(self.log_len());
+        let taken = self.shared.disk.used().saturating_add(log::length(&self.shared));
         let system = disk::file_system(&self.shared.options.path);
         system.is_some_and(|(all, free)| taken > all.saturating_sub(free) / 2)
     }
 
     /// Evicts a few rows, in a transaction of their own. True when there is more to do.
     fn evict_few(&mut self) -> Result<bool, Failure> {
-        let Some(db) = &self.db else { return Ok(false) };
         let mut outcome = Outcome::default();
-        let mut transaction = Transaction::begin(
-            &db.connection,
-            &self.shared,
-            &mut self.evictor,
-            &mut self.last_purge,
-            &mut outcome,
-            usize::MAX,
-        )?;
+        let Some(mut transaction) = self.begin(&mut outcome, usize::MAX)? else { return Ok(false) };
         let more = transaction.make_a_little_room(FEW)?;
         let (taken, totals) = (transaction.taken()?, transaction.totals);
         transaction.commit()?;

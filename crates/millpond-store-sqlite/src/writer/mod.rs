@@ -23,6 +23,7 @@ use crate::pending::{Numbered, Task};
 use crate::shared::{Flush, Room, Shared};
 use crate::stats::count;
 use full::Reserve;
+use log::Log;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -60,8 +61,7 @@ pub(crate) struct Writer {
     put_off: u32,
     /// When it is tried again.
     next_try: Instant,
-    /// When the log may be shortened again, and how long it is left alone after that.
-    next_shortening: (Instant, Duration),
+    log: Log,
     /// How often the file was set aside for the present batch.
     healed: u32,
     /// True while purges wait that could not be written.
@@ -111,7 +111,7 @@ impl Writer {
             retry: (now, RETRY.0),
             put_off: 0,
             next_try: now,
-            next_shortening: (now, log::PAUSE.0),
+            log: Log::new(),
             healed: 0,
             stuck: false,
             failing: false,
@@ -304,22 +304,25 @@ impl Writer {
         }
     }
 
+    /// A transaction on the open file, if there is one; see [`Transaction::begin`].
+    fn begin<'a>(
+        &'a mut self,
+        outcome: &'a mut Outcome,
+        most: usize,
+    ) -> Result<Option<Transaction<'a>>, Failure> {
+        let Some(db) = &self.db else { return Ok(None) };
+        let (evictor, last_purge, log) = (&mut self.evictor, &mut self.last_purge, &mut self.log);
+        Transaction::begin(&db.connection, &self.shared, evictor, last_purge, log, outcome, most).map(Some)
+    }
+
     fn transact_here(
         &mut self,
         outcome: &mut Outcome,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let Some(db) = &self.db else { return Ok(()) };
         // A row evicted, moved or marked costs about as much of the log as one that comes.
         let most = self.shared.disk.transaction(usize::MAX).0;
-        let mut transaction = Transaction::begin(
-            &db.connection,
-            &self.shared,
-            &mut self.evictor,
-            &mut self.last_purge,
-            outcome,
-            most,
-        )?;
+        let Some(mut transaction) = self.begin(outcome, most)? else { return Ok(()) };
         work(&mut transaction)?;
         let (taken, totals) = (transaction.taken()?, transaction.totals);
         transaction.commit()?;

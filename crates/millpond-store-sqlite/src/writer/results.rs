@@ -89,7 +89,8 @@ impl Writer {
             self.put_back(tasks);
             return self.exchanged();
         }
-        let busy = matches!(failure, Failure::Sqlite(error) if Fault::of(error) == Fault::Busy);
+        let log_full = matches!(failure, Failure::LogFull);
+        let busy = log_full || matches!(failure, Failure::Sqlite(error) if Fault::of(error) == Fault::Busy);
         if busy && self.put_off < PATIENCE {
             self.put_off += 1;
             self.next_try = Instant::now() + AGAIN;
@@ -100,9 +101,10 @@ impl Writer {
             self.failing = true;
         }
         if busy && self.outage.replace(Instant::now()).is_none() {
+            let does = if log_full { "reading" } else { "writing to" };
             tracing::warn!(
                 path = %self.shared.options.path.display(),
-                "another process has been writing to the store for seconds; entries are not kept until it ends"
+                "somebody has been {does} the store for seconds; entries are not kept until that ends"
             );
         }
         self.put_off = 0;
@@ -189,6 +191,7 @@ impl Writer {
     pub(super) fn failed(&mut self, failure: &Failure) {
         let error = match failure {
             Failure::Exchanged => return self.exchanged(),
+            Failure::LogFull => return count(&self.shared.counters.busy_writes),
             Failure::NewerSchema(found) => {
                 let newer = self.newer(*found);
                 return self.down(newer.to_string());

@@ -2,6 +2,7 @@
 //!
 //! What must not live here: why a row comes or goes.
 
+use super::log::Log;
 use super::totals::Totals;
 use crate::disk;
 use crate::evict::{Evictor, Queue};
@@ -20,6 +21,8 @@ pub(crate) enum Failure {
     NewerSchema(i64),
     /// Another file has come into its place meanwhile: what was committed is in one that nobody looks at.
     Exchanged,
+    /// Somebody who reads keeps the log from being brought back, and what is set apart for it is used up.
+    LogFull,
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -64,6 +67,7 @@ pub(crate) struct Transaction<'a> {
     pub(crate) evictor: &'a mut Evictor,
     /// The newest purge of any process that this one knows.
     pub(crate) last_purge: &'a mut i64,
+    log: &'a mut Log,
     pub(crate) totals: Totals,
     pub(crate) outcome: &'a mut Outcome,
     /// How many transactions were begun so far, each where the one before ended.
@@ -123,12 +127,14 @@ pub(crate) fn queue_number(queue: Queue) -> i64 {
 }
 
 impl<'a> Transaction<'a> {
-    /// Begins one, and applies what other processes purged.
+    /// Begins one, and applies what other processes purged. Where more than `most` rows are changed it becomes several, one behind the
+    /// other, and the log is kept short between them.
     pub(crate) fn begin(
         connection: &'a Connection,
         shared: &'a Shared,
         evictor: &'a mut Evictor,
         last_purge: &'a mut i64,
+        log: &'a mut Log,
         outcome: &'a mut Outcome,
         most: usize,
     ) -> Result<Self, Failure> {
@@ -137,6 +143,7 @@ impl<'a> Transaction<'a> {
             shared,
             evictor,
             last_purge,
+            log,
             totals: Totals::default(),
             outcome,
             begun: 0,
@@ -201,7 +208,10 @@ impl<'a> Transaction<'a> {
     pub(crate) fn changed(&mut self, bytes: u64) -> Result<(), Failure> {
         self.changed += 1 + (bytes / disk::PER_ROW) as usize;
         if self.changed >= self.most {
+            let taken = self.taken()?;
             self.commit()?;
+            self.log.shorten(self.shared, self.connection)?;
+            self.shared.disk.measured(taken);
             self.start()?;
         }
         Ok(())
