@@ -4,6 +4,7 @@
 //! rules (they are in `millpond-policy`), clocks, runtimes, file systems, the environment.
 
 mod body;
+mod credentials;
 mod fields;
 mod head;
 pub mod json;
@@ -16,6 +17,7 @@ mod time;
 pub mod url;
 
 pub use body::{Body, BodyError, BodyErrorKind, BodyStream, Frame, Holder, Segments};
+pub use credentials::CREDENTIAL_FIELDS;
 pub use fields::{Field, Fields, InvalidField, is_token_byte, is_value_byte};
 pub use head::{RequestHead, ResponseHead, Scheme};
 pub use http::{Method, StatusCode, Version};

@@ -64,7 +64,7 @@ pub use profile::{CacheKind, LanguageMatch, Profile};
 pub use range::{RangeAnswer, range};
 pub use range_set::{MAX_OVERLAPS, MAX_RANGES, MAX_UNORDERED};
 pub use reason::Reason;
-pub use request::{CREDENTIAL_FIELDS, MethodClass, RequestFacts, RequestFlags};
+pub use request::{MethodClass, RequestFacts, RequestFlags};
 pub use reuse::{StaleCause, Verdict, reuse, stale_on_error, stale_since, time_to_live};
 pub use stored::{Times, remove_own_fields};
 pub use tags::{cache_groups, cache_tags, invalidated_groups};

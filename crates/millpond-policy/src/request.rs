@@ -2,32 +2,7 @@
 
 use crate::directives::each_directive;
 use bitflags::bitflags;
-use millpond_exchange::{Field, Method, RequestHead};
-
-/// Request fields that name a user as Authorization and Cookie do, by widespread convention: keys and tokens of APIs. In lower
-/// case; each ends in `key` or `token`.
-pub const CREDENTIAL_FIELDS: [&str; 20] = [
-    "api-key",
-    "apikey",
-    "deploy-token",
-    "job-token",
-    "ocp-apim-subscription-key",
-    "private-token",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-api-token",
-    "x-auth-key",
-    "x-auth-token",
-    "x-functions-key",
-    "x-gitlab-token",
-    "x-goog-api-key",
-    "x-rapidapi-key",
-    "x-session-token",
-    "x-shopify-access-token",
-    "x-user-token",
-    "x-vault-token",
-];
+use millpond_exchange::{CREDENTIAL_FIELDS, Field, Method, RequestHead};
 
 bitflags! {
     /// Yes-or-no facts of a request.

@@ -136,7 +136,7 @@ fn options_act_on_stored_responses() {
 /// What only an option keeps fresh is no answer for a request that names its user, although an anonymous one stored it.
 #[test]
 fn options_do_not_share_with_users() {
-    for name in millpond_policy::CREDENTIAL_FIELDS {
+    for name in millpond_exchange::CREDENTIAL_FIELDS {
         assert!(name.ends_with("key") || name.ends_with("token"), "{name} would not be looked for");
         assert!(RequestFacts::of(&get(&[(name, "1")])).names_user(), "{name}");
     }

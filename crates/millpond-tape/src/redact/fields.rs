@@ -3,6 +3,7 @@
 use super::params::{self, Kind};
 use super::{REDACTED, Rules};
 use crate::Pairs;
+use millpond_exchange::CREDENTIAL_FIELDS;
 
 /// The schemes of credentials that stay (RFC 9110 section 11.1 and the registry it makes, with some that are not in it). What
 /// stands where a scheme should be may be the secret itself.
@@ -29,31 +30,8 @@ const SCHEMES: [&str; 20] = [
     "vapid",
 ];
 
-/// Fields that are a key or a token and nothing else. Tokens against forged requests are among them: they belong to a session.
-const SECRETS: [&str; 22] = [
-    "api-key",
-    "apikey",
-    "dd-api-key",
-    "dd-application-key",
-    "job-token",
-    "ocp-apim-subscription-key",
-    "private-token",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-api-token",
-    "x-apikey",
-    "x-auth-key",
-    "x-auth-token",
-    "x-csrf-token",
-    "x-functions-key",
-    "x-gitlab-token",
-    "x-goog-api-key",
-    "x-goog-iam-authorization-token",
-    "x-session-token",
-    "x-vault-token",
-    "x-xsrf-token",
-];
+/// Tokens against forged requests: they belong to a session, though they name nobody.
+const SESSION_TOKENS: [&str; 2] = ["x-csrf-token", "x-xsrf-token"];
 
 /// The attributes of cookies that stay (RFC 6265 section 4.1.2 and what came after it). An unknown one may be the end of a
 /// value with a semicolon in it.
@@ -74,7 +52,7 @@ pub(super) fn redact(rules: &Rules, fields: &mut Pairs) -> bool {
 /// A value without its secrets; `None` when there are none.
 pub(crate) fn redacted(rules: &Rules, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
     let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-    if rules.fields.has(name) || SECRETS.iter().any(|known| is(known)) {
+    if rules.fields.has(name) || CREDENTIAL_FIELDS.iter().chain(&SESSION_TOKENS).any(|known| is(known)) {
         return Some(REDACTED.into());
     }
     if is("authorization") || is("proxy-authorization") {
