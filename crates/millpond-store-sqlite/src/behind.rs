@@ -54,6 +54,11 @@ fn run(shared: &Shared, every: Duration) {
     let mut rest = every.min(BEGINNING);
     let mut told = false;
     while shared.rest(rest) {
+        // It is being opened, or down, which is told elsewhere.
+        if shared.check_up().is_err() {
+            rest = every.min(AGAIN);
+            continue;
+        }
         let checked =
             shared.check(&mut |worked| shared.rest(worked.saturating_mul(REST).clamp(RESTS.0, RESTS.1)));
         rest = match checked {
@@ -61,9 +66,12 @@ fn run(shared: &Shared, every: Duration) {
                 told = false;
                 every
             }
+            // The store was closed meanwhile, which is no failure.
+            Err(_) if !shared.rest(Duration::ZERO) => return,
             Err(error) => {
                 if shared.check_up().is_ok() && !std::mem::replace(&mut told, true) {
-                    tracing::warn!(%error, "the store's file could not be checked; trying again");
+                    let path = shared.options.path.display();
+                    tracing::warn!(%path, %error, "the store's file could not be checked; trying again");
                 } else {
                     tracing::debug!(%error, "the store's file could not be checked");
                 }

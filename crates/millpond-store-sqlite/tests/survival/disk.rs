@@ -15,6 +15,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 async fn put(kept: &dyn Store, number: u64, version: u64, length: usize) -> Result<(), StoreError> {
     let body = content(number, version, length, false);
@@ -375,4 +376,26 @@ fn in_a_read_only_directory() {
         .await;
     });
     tell("caching began when the directory could be written");
+}
+
+/// A store is closed at any time, in the middle of a check too: that is no failure of the check.
+#[test]
+fn closing_is_not_taken_for_a_check_that_failed() {
+    log::listen();
+    runtime().block_on(async {
+        let (place, clock) = (scratch(), Clock::new());
+        let options =
+            SqliteOptions { check_every: Some(Duration::from_millis(1)), ..options(place.path(), &clock) };
+        for _ in 0..8 {
+            let kept = SqliteStore::open(options.clone()).unwrap();
+            // The next one begins a moment after that.
+            until("a check", async || (kept.stats().checks > 0).then_some(())).await;
+            for number in 0..20 {
+                put(&*kept, number, 1, 3_000).await.unwrap();
+            }
+            kept.close();
+        }
+        assert!(has(&*SqliteStore::open(options).unwrap(), 19).await);
+        assert!(!log::told(place.path(), "could not be checked"));
+    });
 }
