@@ -72,6 +72,9 @@ async fn the_disk_holds_no_more_than_it_may_while_somebody_reads() {
     while store.stats().evicted == 0 {
         put(&*store, &numbered(at), plain(), &noise(at as u64, 900)).await.unwrap();
         at += 1;
+        if at % 500 == 0 {
+            store.flush().await;
+        }
     }
     for _ in 0..3 {
         store.flush().await;
@@ -79,7 +82,7 @@ async fn the_disk_holds_no_more_than_it_may_while_somebody_reads() {
         reader.execute_batch("BEGIN").unwrap();
         reader.query_row("SELECT count(*) FROM entry", [], |_| Ok(())).unwrap();
         for _ in 0..2_000 {
-            // Refused where the log is full.
+            // Refused where the log is full, or too much waits.
             let _ = put(&*store, &numbered(at), plain(), &noise(at as u64, 900)).await;
             at += 1;
             let now = taken(place.directory());
