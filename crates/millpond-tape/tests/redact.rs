@@ -446,7 +446,18 @@ fn pairs_show_names_only() {
 #[test]
 fn keys_and_tokens_in_fields_count_without_being_named() {
     let none = Rules::new([""; 0], [""; 0], [""; 0]);
-    let written = ["X-Api-Key", "x-auth-token", "Deploy-Token", "X-Shopify-Access-Token", "X-CSRF-Token"];
+    // Written out, so that one that leaves the list is missed.
+    let written = [
+        "X-Api-Key",
+        "x-auth-token",
+        "Private-Token",
+        "X-Goog-Api-Key",
+        "X-Amz-Security-Token",
+        "X-Vault-Token",
+        "Deploy-Token",
+        "X-Shopify-Access-Token",
+        "X-CSRF-Token",
+    ];
     for name in millpond_exchange::CREDENTIAL_FIELDS.into_iter().chain(written) {
         assert_eq!(none.field(name.as_bytes(), b"s3cr3t").as_deref(), Some(&b"REDACTED"[..]), "{name}");
     }

@@ -462,19 +462,21 @@ proptest! {
     }
 }
 
+/// An origin that does what it is asked to, and says all it can.
+const POLITE: Manner = Manner {
+    ignores_range: false,
+    ignores_if_range: false,
+    says_length: true,
+    says_validators: true,
+    early: 0,
+    short: 0,
+};
+
 /// The model is no idle machine: the plain run of a client that reads on, and one that wants it all then.
 #[test]
 fn a_part_grows_until_it_is_whole() {
-    let polite = Manner {
-        ignores_range: false,
-        ignores_if_range: false,
-        says_length: true,
-        says_validators: true,
-        early: 0,
-        short: 0,
-    };
     let ask =
-        |range: Option<&str>| Step::Ask { range: range.map(str::to_owned), if_range: None, manner: polite };
+        |range: Option<&str>| Step::Ask { range: range.map(str::to_owned), if_range: None, manner: POLITE };
     let content: Vec<u8> = (0..30).collect();
     let steps = vec![ask(Some("bytes=0-9")), ask(Some("bytes=10-14")), ask(Some("bytes=5-19")), ask(None)];
     for validators in [Validators::StrongTag, Validators::StrongDate] {
@@ -491,16 +493,8 @@ fn a_part_grows_until_it_is_whole() {
 /// Nor does it grow at its end alone: towards its beginning, and from two parts at once.
 #[test]
 fn parts_grow_together() {
-    let polite = Manner {
-        ignores_range: false,
-        ignores_if_range: false,
-        says_length: true,
-        says_validators: true,
-        early: 0,
-        short: 0,
-    };
     let ask = |range: &str, says_length: bool| {
-        let manner = Manner { says_length, ..polite };
+        let manner = Manner { says_length, ..POLITE };
         Step::Ask { range: Some(format!("bytes={range}")), if_range: None, manner }
     };
     let content: Vec<u8> = (0..30).collect();
