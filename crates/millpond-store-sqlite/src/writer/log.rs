@@ -29,8 +29,8 @@ impl Log {
     /// Brings it back into the file where it outgrew its limit: somebody who reads kept SQLite from doing so by itself. Waits for
     /// nobody but the check. Not to be called within a transaction.
     pub(super) fn shorten(&mut self, shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
-        let now = Instant::now();
-        if length(shared) > shared.disk.log_limit() && self.next <= now {
+        let (now, mut bytes) = (Instant::now(), length(shared));
+        if bytes > shared.disk.log_limit() && self.next <= now {
             // The check is done with what it looks at in a few milliseconds.
             let looking = shared.looking();
             connection.busy_timeout(Duration::ZERO)?;
@@ -45,8 +45,9 @@ impl Log {
                 _ => (Instant::now() + pause, (pause * 2).min(PAUSE.1)),
             };
             kept?;
+            bytes = length(shared);
         }
-        shared.disk.log_measured(length(shared));
+        shared.disk.log_measured(bytes);
         Ok(())
     }
 }
